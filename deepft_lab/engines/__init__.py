@@ -1,0 +1,1 @@
+"""Where jobs run. `base.Engine` is the protocol, `local.LocalEngine` the machine that the server is on."""

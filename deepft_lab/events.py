@@ -1,0 +1,93 @@
+"""events.jsonl: what a job says, one JSON object a line, written by the worker's first rank alone.
+
+Kinds and their data:
+    started     ranks, device, precision, threads, train, validation, epochs, steps_per_epoch, steps, lrate, best_metric
+    step        epoch, loss, lrate, images_per_second, seconds_left, memory (bytes), gpu_memory, gpu_utilisation, cpu (0..n)
+    epoch       epoch, train_loss, metrics {name: value}, metrics_by_concept {concept: {name: value}}, best, seconds
+    checkpoint  epoch, path
+    warning     message
+    stopping    reason
+    resumed     from_step
+    finished    metrics, metrics_by_concept, best_epoch
+    failed      reason, traceback
+
+`seq` counts from 1 without gaps over all attempts. A resumed worker cuts a torn last line, goes on counting and says
+`resumed{from_step}`: :func:`fold` then drops the later steps of the attempt before.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from deepft_lab.records import Event
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Event).decode
+
+
+class EventWriter:
+    """Appends events to a file. Each line is flushed, so a reader sees it at once."""
+
+    def __init__(self, path: str | Path, attempt: int = 1) -> None:
+        self.attempt = attempt
+        self.seq = cut_torn_line(path)
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - lives as long as the writer
+
+    def write(self, kind: str, step: int = 0, **data: Any) -> Event:
+        """Appends one event and gives it back."""
+        self.seq += 1
+        event = Event(seq=self.seq, attempt=self.attempt, step=step, time=time.time(), kind=kind, data=data)
+        self._file.write(_encode(event) + b"\n")
+        return event
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class EventReader:
+    """Follows a file that grows. Each call of `read` gives the complete lines since the last."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._offset = 0
+
+    def read(self) -> list[Event]:
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        end = content.rfind(b"\n") + 1
+        self._offset += end
+        return [_decode(line) for line in content[:end].splitlines() if line]
+
+
+def cut_torn_line(path: str | Path) -> int:
+    """Cuts an incomplete last line, which a killed writer may leave, and gives the last sequence number (0: none)."""
+    path = Path(path)
+    if not path.exists():
+        return 0
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        os.truncate(path, end)
+    lines = content[:end].splitlines()
+    return _decode(lines[-1]).seq if lines else 0
+
+
+def fold(events: Iterable[Event]) -> list[Event]:
+    """The view without doubles: at each `resumed{from_step}`, what earlier attempts said of later steps is dropped."""
+    folded: list[Event] = []
+    for event in events:
+        if event.kind == "resumed":
+            from_step = int(event.data.get("from_step", 0))
+            folded = [e for e in folded if e.attempt == event.attempt or e.step <= from_step]
+        folded.append(event)
+    return folded

@@ -1,0 +1,524 @@
+"""The nouns, as they travel over the wire. Frozen, without behaviour.
+
+Times are seconds since the epoch (float, UTC). Sizes of pictures are in pixels of the oriented image.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+MODEL_TYPES = (
+    "visual-classifier",
+    "visual-detector",
+    "visual-embedder",
+    "visual-segmenter",
+    "embedding-classifier",
+)
+
+State = Literal["queued", "starting", "training", "evaluating", "trained", "failed", "deleted"]
+FINISHED: frozenset[str] = frozenset({"trained", "failed", "deleted"})
+
+Role = Literal["user", "viewer", "labeller", "trainer", "owner", "administrator"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the wire records."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong: the field (or file), its value, and why, in words."""
+
+    field: str
+    value: Any
+    reason: str
+
+
+# -- who and where ------------------------------------------------------------------------------
+
+
+class Caller(Record):
+    """Who calls, as the server's identity provider vouches for it."""
+
+    user: str
+    administrator: bool = False
+
+
+class Me(Record):
+    """The caller, and the server that answers."""
+
+    user: str
+    administrator: bool
+    version: str
+    store: str
+    owner_of_store: bool
+
+
+class Gpu(Record):
+    index: int
+    name: str
+    memory_total: int  # bytes
+    memory_used: int  # bytes
+    utilisation: float | None  # 0..1
+    job: str | None
+
+
+class Machine(Record):
+    """What the engine has, and how much of it is free."""
+
+    engine: str
+    cpus: int
+    memory_total: int  # bytes
+    memory_available: int  # bytes
+    disk_free: int  # bytes, at the store
+    gpus: list[Gpu]
+    running: int
+    waiting: int
+
+
+# -- templates ----------------------------------------------------------------------------------
+
+
+class Field(Record):
+    """One hyperparameter: what the form, the checker and the docs know of it."""
+
+    name: str
+    type: Literal["integer", "number", "boolean", "choice", "integers", "numbers", "text"]
+    default: Any
+    help: str
+    label: str = ""
+    min: float | None = None
+    max: float | None = None
+    step: float | None = None
+    choices: list[str] = []
+    unit: str = ""
+    more: bool = False  # folded away until wanted
+    nullable: bool = False  # an empty value is allowed (None)
+
+
+class Licence(Record):
+    code: str
+    weights: str = ""
+
+
+class Template(Record):
+    """A pre-configured recipe, as its YAML file states it. `recipe` names registered builders."""
+
+    id: str
+    type: str
+    name: str
+    summary: str
+    fields: list[Field]
+    recipe: dict[str, Any]
+    aliases: list[str] = []
+    good_for: str = ""
+    images: str = ""
+    hardware: str = ""
+    duration: str = ""
+    licence: Licence = Licence(code="BSD-3-Clause")
+    sources: list[str] = []
+    recommended: bool = False
+    origin: str = ""  # the file it came from
+    hash: str = ""  # SHA-256 of its canonical JSON
+
+
+class BrokenTemplate(Record):
+    """A template file that could not be used; it hides nothing else."""
+
+    origin: str
+    faults: list[Fault]
+
+
+class TemplateList(Record):
+    templates: list[Template]
+    broken: list[BrokenTemplate]
+
+
+class CheckParams(Record):
+    """A form's content. `examples` is the number of training inputs, where known."""
+
+    values: dict[str, Any] = {}
+    examples: int | None = None
+
+
+class CheckedParams(Record):
+    """Complete values, every fault, and what follows from the values."""
+
+    values: dict[str, Any]
+    faults: list[Fault]
+    effective_lrate: float | None
+    steps_per_epoch: int | None
+    total_steps: int | None
+
+
+# -- apps, inputs, labels -----------------------------------------------------------------------
+
+
+class App(Record):
+    owner: str
+    id: str
+    description: str
+    created: float
+    role: Role  # the caller's
+    inputs: int
+    concepts: int
+    datasets: int
+    models: int
+
+
+class CreateApp(Record):
+    id: str
+    description: str = ""
+
+
+class Label(msgspec.Struct, frozen=True):
+    """A concept on an input: positive (it is there) or negative (it is not)."""
+
+    concept: str
+    positive: bool = True
+
+
+class Input(Record):
+    id: str  # first 24 hex digits of the content's SHA-256
+    name: str
+    width: int
+    height: int
+    format: str  # JPEG, PNG, TIFF, BMP, WEBP, GIF
+    bytes: int
+    created: float
+    author: str
+    metadata: dict[str, Any]
+    datasets: list[str]
+    labels: list[Label]
+
+
+class Annotation(Record):
+    """One entry of the append-only history of labels."""
+
+    id: int
+    input: str
+    concept: str
+    action: Literal["positive", "negative", "remove"]
+    author: str
+    created: float
+
+
+class InputDetail(Record):
+    input: Input
+    history: list[Annotation]
+
+
+class InputQuery(Record):
+    """Filter and page. `metadata` is a JSON object; an input matches if it has all these keys and values."""
+
+    limit: int = 50
+    after: str | None = None
+    concept: str | None = None
+    dataset: str | None = None
+    metadata: str | None = None
+    unlabelled: bool = False
+
+
+class InputPage(Record):
+    inputs: list[Input]
+    next: str | None  # give as `after`; None at the end
+
+
+class Count(Record):
+    count: int
+
+
+class EditInputs(Record):
+    """Changes many inputs at once. `metadata` is merged; a key with null is taken away."""
+
+    inputs: list[str]
+    add_datasets: list[str] = []
+    remove_datasets: list[str] = []
+    metadata: dict[str, Any] = {}
+
+
+class InputIds(Record):
+    inputs: list[str]
+
+
+class Annotate(Record):
+    """Puts concepts on inputs (present or absent) and takes them off. Unknown concepts are created."""
+
+    inputs: list[str]
+    positive: list[str] = []
+    negative: list[str] = []
+    remove: list[str] = []
+
+
+class Edited(Record):
+    """How many inputs an edit touched, and what a person should know about it."""
+
+    count: int
+    warnings: list[str] = []
+
+
+class Concept(Record):
+    name: str
+    positives: int
+    negatives: int
+    created: float
+
+
+class CreateConcepts(Record):
+    names: list[str]
+
+
+class Dataset(Record):
+    id: str
+    inputs: int
+    created: float
+    versions: int
+
+
+class CreateDataset(Record):
+    id: str
+
+
+class DatasetVersion(Record):
+    """A frozen dataset: immutable, its id is the SHA-256 of its manifest."""
+
+    id: str
+    dataset: str
+    inputs: int
+    concepts: list[str]
+    created: float
+
+
+# -- uploads ------------------------------------------------------------------------------------
+
+
+class CreateUpload(Record):
+    """Upload settings, which every file of the upload gets."""
+
+    dataset: str | None = None
+    concepts: list[str] = []
+    concepts_from_folders: bool = False
+    metadata: dict[str, Any] = {}
+    dry_run: bool = False
+
+
+class Upload(Record):
+    id: str
+    settings: CreateUpload
+
+
+class UploadQuery(Record):
+    """`name` is the file's path relative to what was chosen, with `/`; the last folder names its concept."""
+
+    name: str
+
+
+class UploadedFile(Record):
+    """What became of one file."""
+
+    name: str
+    outcome: Literal["added", "duplicate", "error"]
+    input: str | None = None
+    reason: str = ""
+    warnings: list[str] = []
+
+
+# -- models -------------------------------------------------------------------------------------
+
+
+class Model(Record):
+    owner: str
+    app: str
+    id: str
+    type: str
+    description: str
+    concepts: list[str] | None  # None: all the app's concepts, taken when training starts
+    template: str
+    values: dict[str, Any]
+    created: float
+    versions: int
+
+
+class CreateModel(Record):
+    id: str
+    type: str = "visual-classifier"
+    template: str | None = None  # None: the recommended template of the type
+    description: str = ""
+    concepts: list[str] | None = None
+    values: dict[str, Any] = {}
+
+
+class UpdateModel(Record):
+    """Values are merged over the model's. A new template keeps the values that both have."""
+
+    template: str | None = None
+    description: str | None = None
+    concepts: list[str] | None = None
+    values: dict[str, Any] = {}
+
+
+class Train(Record):
+    """`validation`: a dataset's name, a fraction held out (0..0.9), or None for the template's default."""
+
+    dataset: str | None = None
+    validation: str | float | None = None
+    description: str = ""
+
+
+class ModelVersion(Record):
+    """One training: its state now, and its outcome once it has one. The same record feeds every progress bar."""
+
+    owner: str
+    app: str
+    model: str
+    id: str  # "v3"
+    job: str
+    type: str
+    template: str
+    template_hash: str
+    values: dict[str, Any]
+    concepts: list[str]
+    dataset: str | None
+    train_version: str  # dataset version ids
+    validation_version: str | None
+    description: str
+    author: str
+    created: float
+    state: State
+    attempt: int
+    started: float | None
+    ended: float | None
+    reason: str  # why it failed, in words
+    queue_place: int | None  # 1 is next
+    progress: float  # 0..1
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    images_per_second: float | None
+    seconds_left: float | None
+    seconds_used: float
+    gpus: int
+    cost: float | None
+    currency: str
+    stopping: bool
+    metrics: dict[str, float | None]
+    metrics_by_concept: dict[str, dict[str, float | None]]
+    best_epoch: int | None
+    best_metric: str  # the name of the metric that chooses the best checkpoint
+    warnings: list[str]
+    last_seq: int
+
+
+class Event(Record):
+    """One line of events.jsonl. `seq` counts from 1 over all attempts; `step` is the optimizer step."""
+
+    seq: int
+    attempt: int
+    step: int
+    time: float
+    kind: str
+    data: dict[str, Any] = {}
+
+
+class EventQuery(Record):
+    after: int = 0
+
+
+class EventPage(Record):
+    events: list[Event]
+    state: State
+
+
+class LogQuery(Record):
+    after: int = 0  # byte offset
+
+
+class LogPage(Record):
+    text: str
+    next: int  # byte offset
+
+
+class StreamQuery(Record):
+    """`after` is the `id` of the last message that was read: `job:seq` pairs joined by `~`."""
+
+    after: str = ""
+    job: str | None = None
+
+
+class PictureQuery(Record):
+    side: int = 256
+
+
+class PredictImage(Record):
+    """An image by its bytes (base64 in JSON) or by the id of an input of the app."""
+
+    data: bytes | None = None
+    input: str | None = None
+
+
+class Predict(Record):
+    images: list[PredictImage]
+
+
+class ConceptValue(msgspec.Struct, frozen=True):
+    concept: str
+    value: float
+
+
+class Prediction(Record):
+    """Concepts, highest value first; or, for an image that cannot be read, the error."""
+
+    concepts: list[ConceptValue] = []
+    error: str = ""
+
+
+class Predictions(Record):
+    predictions: list[Prediction]
+    seconds: float
+    cold: bool  # the predictor had to start
+
+
+class Usage(Record):
+    """One row of the ledger: what one attempt of one job used. Rows are never deleted."""
+
+    user: str
+    owner: str
+    app: str
+    model: str
+    version: str
+    job: str
+    attempt: int
+    started: float
+    ended: float | None
+    seconds: float
+    gpus: int
+    gpu_hours: float
+    cpu_seconds: float
+    price_per_gpu_hour: float | None
+    price_per_cpu_hour: float | None
+    currency: str
+    cost: float | None
+
+
+class File(Record):
+    """An answer of bytes: a file on disk, or its content."""
+
+    content_type: str
+    path: str = ""
+    content: bytes = b""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of the stream. `id` is the cursor to resume after it; `data` is JSON."""
+
+    id: str
+    kind: Literal["hello", "version", "event", "changed"]
+    data: bytes
+
+
+class Shutdown(Record):
+    """Ends a server that `connect()` started, once no job runs."""
+
+    client: str = ""

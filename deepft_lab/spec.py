@@ -1,0 +1,98 @@
+"""spec.json: all that a worker needs to know, complete. The job folder is the whole contract.
+
+    spec.json           in: this file
+    train.jsonl         in: the manifest to train on
+    validation.jsonl    in: the manifest to validate on
+    accelerate.yaml     in: the launcher's settings, always written
+    events.jsonl        out, by the worker: see events.py
+    result.json         out, by the worker: Result
+    checkpoints/ model/ out, by the worker
+    log.txt             out: what launcher and ranks print
+    exit.json           out, by the runner: Exit
+    engine.jsonl        by the server: queued, started, cancelled
+    stop                by the server: an empty file asks to stop and keep the best
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from deepft_lab.records import Template
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A training job. Paths are absolute and must be reachable from where the worker runs."""
+
+    job: str
+    attempt: int = 1
+    owner: str
+    app: str
+    model: str
+    version: str
+    user: str
+    type: str
+    template: Template  # resolved, with its hash
+    values: dict[str, Any]  # complete
+    concepts: list[str]
+    exclusive: bool  # concepts exclude each other: softmax at prediction, accuracy is defined
+    train_version: str
+    validation_version: str | None
+    blobs: str  # folder of the content-addressed files: <blobs>/<first two hex digits>/<sha256>
+    weights: str | None  # file of pretrained weights (found before the job was queued)
+    seed: int
+    ranks: int = 1
+    threads: int = 1  # CPU threads of each rank
+    gpus: list[int] = []  # indexes the engine gave to this job; empty: CPU
+    code_version: str = ""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """result.json: the outcome that the server collects. `outcome` is trained or failed."""
+
+    outcome: str
+    metrics: dict[str, float | None] = {}
+    metrics_by_concept: dict[str, dict[str, float | None]] = {}
+    best_epoch: int | None = None
+    reason: str = ""
+    warnings: list[str] = []
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """exit.json: how the launcher ended, as the runner saw it."""
+
+    code: int | None
+    signal: int | None = None
+    out_of_memory: bool = False
+    started: float = 0.0
+    ended: float = 0.0
+    cpu_seconds: float = 0.0
+    message: str = ""
+
+
+def read(path: str | Path, kind: type[Any]) -> Any:
+    """Decodes a JSON file into `kind`."""
+    return msgspec.json.decode(Path(path).read_bytes(), type=kind)
+
+
+def write(path: str | Path, value: Any) -> None:
+    """Writes a record as JSON, whole or not at all."""
+    write_whole(path, msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Writes a file whole: a temporary neighbour, fsync, replace."""
+    path = Path(path)
+    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(neighbour, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(neighbour, path)
+    except BaseException:
+        neighbour.unlink(missing_ok=True)
+        raise
