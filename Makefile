@@ -78,7 +78,7 @@ $(STAMPS)/front_end: $(FRONT_END) | $(STAMPS)/node_modules
 	touch $@
 
 $(STAMPS)/installed: pyproject.toml | $(STAMPS)/front_end
-	HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(BIN)/pip install --quiet -e ".[test,check]"
+	DEEPFT_SKIP_FRONT_END=1 $(BIN)/pip install --quiet -e ".[test,check]"
 	touch $@
 
 # The installed copy of shared data becomes a link, so a rebuilt front end is what JupyterLab serves.
