@@ -1,0 +1,5 @@
+import type { Context, Part, AppTarget } from '../context';
+
+export function gallery(_host: HTMLElement, _context: Context, _target: AppTarget): Part {
+  return { dispose: () => undefined };
+}

@@ -1,0 +1,5 @@
+import type { Context, Part, ModelFormTarget } from '../context';
+
+export function modelForm(_host: HTMLElement, _context: Context, _target: ModelFormTarget): Part {
+  return { dispose: () => undefined };
+}

@@ -1,0 +1,5 @@
+import type { Context, Part, UploaderTarget } from '../context';
+
+export function uploader(_host: HTMLElement, _context: Context, _target: UploaderTarget): Part {
+  return { dispose: () => undefined };
+}
