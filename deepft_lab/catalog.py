@@ -1,0 +1,147 @@
+"""Templates and pretrained weights, found along the Jupyter data path. No torch.
+
+Templates: the trait's folders, the checkout's `templates/` when running from one, then
+`jupyter_path("deepft-lab", "templates")`. The first id wins. A broken file is listed with all its faults and hides
+nothing else. Files that change are read again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_path
+
+from deepft_lab.errors import InvalidParams, NotFound, TemplateError, WeightsNotFound
+from deepft_lab.records import BrokenTemplate, Fault, Template, TemplateList
+from deepft_lab.training import recipe as recipes
+from deepft_lab.training import template_file
+
+NO_WEIGHTS = "None"
+_Stamp = tuple[int, int]  # modification time (ns) and size
+
+
+class Catalog:
+    """Lists and finds templates; finds weights. Safe to call from several threads."""
+
+    def __init__(
+        self, paths: Iterable[str | Path] | None = None, weights_paths: Iterable[str | Path] | None = None
+    ) -> None:
+        self.paths = [Path(path).expanduser() for path in paths or ()]
+        self.weights_paths = [Path(path).expanduser() for path in weights_paths or ()]
+        self._lock = threading.Lock()
+        self._read: dict[Path, tuple[_Stamp, Template | BrokenTemplate]] = {}
+
+    def template_folders(self) -> list[Path]:
+        """Where templates are looked for, in order."""
+        checkout = Path(__file__).parent.parent
+        here = [checkout / "templates"] if (checkout / "pyproject.toml").is_file() else []
+        return _without_doubles([*self.paths, *here, *map(Path, jupyter_path("deepft-lab", "templates"))])
+
+    def weights_folders(self) -> list[Path]:
+        """Where a person's own weight files (safetensors) are looked for, in order."""
+        return _without_doubles([*self.weights_paths, *map(Path, jupyter_path("deepft-lab", "weights"))])
+
+    def list(self) -> TemplateList:
+        """Every template, recommended ones first within their type, and the files that could not be used."""
+        templates: dict[str, Template] = {}
+        broken: list[BrokenTemplate] = []
+        with self._lock:
+            for path in self._files():
+                found = self._parse(path)
+                if isinstance(found, BrokenTemplate):
+                    broken.append(found)
+                else:
+                    templates.setdefault(found.id, found)
+        ordered = sorted(
+            templates.values(), key=lambda template: (template.type, not template.recommended, template.id)
+        )
+        return TemplateList(templates=ordered, broken=broken)
+
+    def get(self, name: str) -> Template:
+        """The template of an id or an alias. Raises NotFound, or TemplateError where its file is broken."""
+        listed = self.list()
+        for template in listed.templates:
+            if template.id == name:
+                return template
+        for template in listed.templates:
+            if name in template.aliases:
+                return template
+        for broken in listed.broken:
+            if Path(broken.origin).stem == name:
+                raise TemplateError(f"The template file {broken.origin} cannot be used.", broken.faults)
+        known = ", ".join(template.id for template in listed.templates) or "none"
+        raise NotFound(f"There is no template {name!r}. Known are: {known}.")
+
+    def find_weights(self, template: Template, values: Mapping[str, Any]) -> Path | None:
+        """The file of the pretrained weights that `values` choose; None where they choose none.
+
+        Raises WeightsNotFound with the file's name, the places and the ways out, so that no job is queued in vain.
+        """
+        choice = values.get("pretrained_weights", NO_WEIGHTS)
+        if choice in (None, NO_WEIGHTS):
+            return None
+        weights = recipes.read(template.recipe, template.type).weights.get(choice)
+        if weights is None:
+            reason = f"The template {template.id} has no weights called {choice!r}."
+            raise InvalidParams(reason, [Fault("pretrained_weights", choice, reason)])
+        file = f"{weights.file}.safetensors"
+        own = [folder / file for folder in self.weights_folders()]
+        cached = [_torch_hub() / name for name in weights.hub]
+        if weights.huggingface:
+            cached += sorted(_hugging_face(weights.huggingface).glob("*/model.safetensors"))
+        found = next((path for path in own + cached if path.is_file()), None)
+        if found is not None:
+            return found.absolute()
+        raise WeightsNotFound(
+            _not_found(template, choice, file, own, cached), [Fault("pretrained_weights", choice, file)]
+        )
+
+    def _files(self) -> Iterable[Path]:
+        for folder in self.template_folders():
+            yield from sorted(path for path in folder.rglob("*.yaml") if path.is_file())
+
+    def _parse(self, path: Path) -> Template | BrokenTemplate:
+        try:
+            status = path.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
+            known = self._read.get(path)
+            if known is None or known[0] != stamp:
+                known = self._read[path] = (stamp, template_file.load(path))
+            return known[1]
+        except OSError as error:
+            return BrokenTemplate(origin=str(path), faults=[Fault("", None, f"It cannot be read: {error.strerror}.")])
+
+
+def _torch_hub() -> Path:
+    """torch hub's folder of downloaded files, as torch itself finds it."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("TORCH_HOME") or f"{cache}/torch"
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def _hugging_face(repository: str) -> Path:
+    """The snapshots of a repository in Hugging Face's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
+    hub = os.environ.get("HF_HUB_CACHE") or f"{home}/hub"
+    return Path(hub).expanduser() / f"models--{repository.replace('/', '--')}" / "snapshots"
+
+
+def _not_found(template: Template, choice: str, file: str, own: list[Path], cached: list[Path]) -> str:
+    architecture = template.recipe["architecture"]
+    places = "".join(f"\n  {path}" for path in own + cached)
+    return (
+        f"The {choice} weights of {template.id} are not on this machine. Looked for:{places}\n"
+        f"Either put {file} into one of the first {len(own)} folders "
+        f"(`jupyter deepft weights convert` makes one of a .pth file; with a network, "
+        f"`python -m deepft_lab.training.weights fetch {architecture}` downloads torchvision's), "
+        f"or train from a random start with pretrained_weights = {NO_WEIGHTS}."
+    )
+
+
+def _without_doubles(folders: Iterable[Path]) -> list[Path]:
+    return list(dict.fromkeys(folders))

@@ -1,0 +1,100 @@
+"""What a template's recipe may say: names of registered builders and their settings. No torch: the catalog reads it.
+
+A recipe is data: every name below is one of a closed list, and each list has its table of builders in the file that is
+named beside it. Numbers that a person may change are no part of it; they are the template's fields.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the parts of a recipe."""
+
+
+class Loss(Part):
+    """`exclusive`: where the concepts exclude each other; `otherwise`: where they do not. Builders: classify.py."""
+
+    exclusive: Literal["cross_entropy", "bce"]
+    otherwise: Literal["bce"] = "bce"
+    label_smoothing: Share = 0.0
+    mixed_target_threshold: Share | None = (
+        None  # a mixed-in concept counts as present above this share; None: by its share
+    )
+
+
+class Optimizer(Part):
+    """Builders: optimizers.py. Biases and norms are never decayed."""
+
+    name: Literal["adamw", "lamb", "sgd"]
+    momentum: Share = 0.9  # sgd
+    head_lrate_factor: Positive = 1.0  # the new head's learning rate, over that of the pretrained graph
+    clip_norm: Positive | None = None  # largest norm of all gradients together
+
+
+class Schedule(Part):
+    """Builders: schedules.py."""
+
+    name: Literal["cosine"] = "cosine"
+
+
+class RandAugment(Part):
+    """Magnitude 0..10 with a normal deviation, and how many operations an image gets. Builders: randaugment.py."""
+
+    magnitude: Annotated[float, msgspec.Meta(ge=0, le=10)]
+    deviation: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    operations: Annotated[int, msgspec.Meta(ge=1, le=8)] = 2
+
+
+class Augment(Part):
+    """What a training image goes through. Builders: augment.py."""
+
+    crop_scale: tuple[Positive, Positive] = (0.08, 1.0)  # share of the picture's area
+    crop_ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3)  # width over height
+    randaugment: RandAugment | None = None
+    mixup: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # alpha of the Beta distribution; 0: none
+    cutmix: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    repeats: Annotated[int, msgspec.Meta(ge=1)] = 1  # repeated augmentation: each image so many times in a row
+
+
+class Weights(Part):
+    """Where pretrained weights of one choice lie. Keys and shapes are those of torchvision's model of that name."""
+
+    file: str  # <file>.safetensors along the weights path
+    hub: list[str] = []  # file names in torch hub's cache; they end in the first digits of their SHA-256
+    huggingface: str = ""  # a repository in Hugging Face's cache that holds model.safetensors
+
+
+class Recipe(Part):
+    """A visual classifier."""
+
+    architecture: Literal["mobilenet_v2", "resnet50"]  # builders: architectures.py
+    loss: Loss
+    optimizer: Optimizer
+    task: Literal["classify"] = "classify"
+    schedule: Schedule = Schedule()
+    augment: Augment = Augment()
+    weights: dict[str, Weights] = {}  # by the choices of the field `pretrained_weights`
+    stochastic_depth: Share = 0.0  # of the last block; it grows from 0 along the depth
+    test_crop: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.875  # share of the shorter side that is seen
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of ImageNet, RGB in 0..1
+    deviation: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+
+
+RECIPES: dict[str, type[Recipe]] = {"visual-classifier": Recipe}
+
+# Fields that the training code reads; each template of the type must have them.
+NEEDED_FIELDS: dict[str, tuple[str, ...]] = {
+    "visual-classifier": ("image_size", "batch_size", "num_epochs", "per_item_lrate", "weight_decay"),
+}
+
+
+def read(recipe: dict[str, Any], model_type: str) -> Recipe:
+    """The recipe of a template that the catalog has checked."""
+    return msgspec.convert(recipe, RECIPES[model_type])

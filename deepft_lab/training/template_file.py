@@ -1,0 +1,128 @@
+"""A template's YAML file: read, checked key by key so that all faults come at once, hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+import yaml
+
+from deepft_lab import params
+from deepft_lab.records import MODEL_TYPES, BrokenTemplate, Fault, Field, Template
+from deepft_lab.training import recipe as recipes
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_GIVEN_BY_US = ("origin", "hash")
+
+
+def load(path: Path) -> Template | BrokenTemplate:
+    """The template of a file, or the file with every fault. Raises OSError where it cannot be read."""
+    content = path.read_bytes()
+    try:
+        document = yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return BrokenTemplate(origin=str(path), faults=[Fault("", None, f"It is no YAML: {error}")])
+    if not isinstance(document, dict):
+        return BrokenTemplate(origin=str(path), faults=[Fault("", None, "It is no mapping of keys to values.")])
+    faults = check(document)
+    if faults:
+        return BrokenTemplate(origin=str(path), faults=faults)
+    template = msgspec.convert(document, Template)
+    identity = msgspec.json.encode(template, order="deterministic")
+    return msgspec.structs.replace(template, origin=str(path), hash=hashlib.sha256(identity).hexdigest())
+
+
+def check(document: dict[Any, Any]) -> list[Fault]:
+    """Every fault of a template's content, one a key."""
+    faults = [
+        Fault(key, document[key], "It is filled in when the file is read.") for key in _GIVEN_BY_US if key in document
+    ]
+    content = {key: value for key, value in document.items() if key not in _GIVEN_BY_US}
+    apart = {"fields", "recipe"}  # checked more closely below
+    faults += _record_faults(Template, {key: value for key, value in content.items() if key not in apart}, "", apart)
+    for name in [content.get("id", ""), *_list(content.get("aliases"))]:
+        if isinstance(name, str) and name and not _NAME.fullmatch(name):
+            faults.append(Fault("id", name, "An id has 1 to 64 letters, digits, `-` and `_`."))
+    faults += _field_faults(content.get("fields"))
+    model_type = content.get("type")
+    if isinstance(model_type, str) and model_type not in recipes.RECIPES:
+        known = ", ".join(sorted(recipes.RECIPES))
+        reason = "training for it is not built yet" if model_type in MODEL_TYPES else "there is no such type"
+        faults.append(
+            Fault("type", model_type, f"No model type can be trained under this name: {reason}. Known are: {known}.")
+        )
+    elif isinstance(model_type, str):
+        faults += _recipe_faults(content.get("recipe"), model_type)
+        names = {field.get("name") for field in _list(content.get("fields")) if isinstance(field, dict)}
+        for name in recipes.NEEDED_FIELDS[model_type]:
+            if name not in names:
+                faults.append(Fault(f"fields.{name}", None, "This field is missing; the training needs it."))
+    return faults
+
+
+def _field_faults(fields: Any) -> list[Fault]:
+    if not isinstance(fields, list) or not fields:
+        return [Fault("fields", fields, "It is a list of hyperparameters.")]
+    faults: list[Fault] = []
+    seen: set[str] = set()
+    for index, item in enumerate(fields):
+        place = f"fields.{item['name']}" if isinstance(item, dict) and item.get("name") else f"fields[{index}]"
+        if not isinstance(item, dict):
+            faults.append(Fault(place, item, "It is a mapping with name, type, default and help."))
+            continue
+        own = _record_faults(Field, item, f"{place}.")
+        if not own:
+            field = msgspec.convert(item, Field)
+            _, reasons = params.check([field], {})
+            own = [Fault(f"{place}.default", field.default, fault.reason + _hint(field.default)) for fault in reasons]
+            if field.name in seen:
+                own.append(Fault(place, field.name, "The name stands twice."))
+            seen.add(field.name)
+        faults += own
+    return faults
+
+
+def _recipe_faults(recipe: Any, model_type: str) -> list[Fault]:
+    if not isinstance(recipe, dict):
+        return [Fault("recipe", recipe, "It is a mapping that names registered builders.")]
+    return _record_faults(recipes.RECIPES[model_type], recipe, "recipe.")
+
+
+def _record_faults(kind: type, content: dict[Any, Any], prefix: str, apart: set[str] | None = None) -> list[Fault]:
+    """Faults of a mapping that should become `kind`, each key by itself. Parts of a recipe are opened."""
+    hints = get_type_hints(kind, include_extras=True)
+    faults: list[Fault] = []
+    for key, value in content.items():
+        if key not in hints:
+            known = ", ".join(hints)
+            faults.append(Fault(f"{prefix}{key}", value, f"There is no such key here. Known are: {known}."))
+            continue
+        part = hints[key]
+        if isinstance(part, type) and issubclass(part, recipes.Part) and isinstance(value, dict):
+            faults += _record_faults(part, value, f"{prefix}{key}.")
+            continue
+        try:
+            msgspec.convert(value, part)
+        except msgspec.ValidationError as error:
+            faults.append(Fault(f"{prefix}{key}", value, f"{error}.{_hint(value)}"))
+    for field in msgspec.structs.fields(kind):
+        if field.required and field.name not in content and field.name not in (apart or ()):
+            faults.append(Fault(f"{prefix}{field.name}", None, "This key is missing."))
+    return faults
+
+
+def _hint(value: Any) -> str:
+    """YAML reads 1e-4 as a text; the most common slip deserves its way out."""
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE):
+        mantissa, exponent = value.lower().split("e")
+        return (
+            f" YAML takes {value} for a text: write {mantissa}.0e{exponent if exponent[0] in '+-' else '+' + exponent}."
+        )
+    return ""
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
