@@ -85,8 +85,9 @@ def _reachable(types: list[Any]) -> dict[str, inspect.StructType]:
 
 def _interface(info: inspect.StructType, optional: bool) -> str:
     lines = []
-    if info.cls.__dict__.get("__doc__"):
-        lines.append("/** " + " ".join(info.cls.__doc__.split()) + " */")
+    words = info.cls.__dict__.get("__doc__")
+    if words:
+        lines.append("/** " + " ".join(words.split()) + " */")
     lines.append(f"export interface {info.cls.__name__} {{")
     for field in info.fields:
         mark = "?" if optional and not field.required else ""
