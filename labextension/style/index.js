@@ -1,0 +1,2 @@
+import '@deepft-lab/parts/lib/style.css';
+import './base.css';
