@@ -1,0 +1,135 @@
+/** The head of a version's page: its state in words and numbers, and what can be done with it. */
+import type { ModelVersion } from '../api';
+import { button, copyButton, icon, progressBar } from '../controls';
+import { fill, h } from '../dom';
+import { ago, duration, moment, number, percent, plural } from '../format';
+import { isFinished, timeUsed } from '../parts/deletion';
+
+export interface HeadActions {
+  stop(): Promise<void>;
+  remove(): Promise<void>;
+  predict?(): void;
+}
+
+export interface Head {
+  readonly element: HTMLElement;
+  update(version: ModelVersion): void;
+  /** Time goes on between two records. */
+  tick(): void;
+}
+
+export function versionHead(actions: HeadActions): Head {
+  let current: ModelVersion | null = null;
+  let since = 0;
+  const title = h('h2', { class: 'dft-title' });
+  const state = h('span', { class: 'dft-badge', role: 'status', 'data-testid': 'version-state' });
+  const bar = progressBar('Training', 'version-progress');
+  const words = h('div', { class: 'dft-words', 'data-testid': 'version-words' });
+  const used = h('div', { class: 'dft-help', 'data-testid': 'version-used' });
+  const reason = h('div');
+  const predict = button({
+    label: 'Predict',
+    icon: 'image',
+    kind: 'primary',
+    testid: 'version-predict',
+    onClick: () => actions.predict?.(),
+  });
+  const stop = button({
+    label: 'Stop and keep the best',
+    icon: 'stop',
+    testid: 'version-stop',
+    title: 'End early; the best checkpoint so far becomes the version’s model',
+    onClick: actions.stop,
+  });
+  const remove = button({ label: 'Delete', icon: 'bin', testid: 'version-remove', onClick: actions.remove });
+  const element = h(
+    'header',
+    { class: 'dft-head' },
+    h('div', { class: 'dft-row dft-wrap' }, title, state, h('span', { class: 'dft-grow' }), predict, stop, remove),
+    bar.element,
+    words,
+    used,
+    reason,
+  );
+
+  const tick = (): void => {
+    if (!current) {
+      return;
+    }
+    const running = current.started !== null && !isFinished(current);
+    const passed = running ? (performance.now() - since) / 1000 : 0;
+    const now = { ...current, seconds_used: current.seconds_used + passed };
+    fill(
+      used,
+      `Time used: ${timeUsed(now)} · `,
+      h('span', { title: moment(now.created) }, `created ${ago(now.created)}`),
+      ` by ${now.author}`,
+      now.attempt > 1 ? ` · attempt ${now.attempt}` : '',
+    );
+  };
+
+  return {
+    element,
+    tick,
+    update(version) {
+      current = version;
+      since = performance.now();
+      const finished = isFinished(version);
+      fill(title, h('bdi', {}, version.model), ` ${version.id}`);
+      state.textContent = version.stopping && !finished ? 'stopping' : version.state;
+      state.className = `dft-badge dft-badge-${version.state}`;
+      bar.element.hidden = finished || version.state === 'queued';
+      bar.set(version.state === 'starting' ? null : version.progress);
+      words.textContent = headWords(version);
+      predict.hidden = version.state !== 'trained' || !actions.predict;
+      stop.hidden = finished || version.epoch < 1 || version.stopping;
+      remove.hidden = version.state === 'deleted';
+      const verb = finished ? 'Delete' : 'Cancel';
+      remove.title = finished ? 'Delete this version' : 'Cancel the training and delete this version';
+      const caption = remove.querySelector('span');
+      if (caption) {
+        caption.textContent = verb;
+      }
+      fill(reason, version.state === 'failed' ? reasonView(version) : null);
+      tick();
+    },
+  };
+}
+
+function reasonView(version: ModelVersion): HTMLElement {
+  const text = version.reason || 'The job ended without saying why; its log may tell.';
+  return h(
+    'div',
+    { class: 'dft-failure', role: 'alert', 'data-testid': 'version-reason' },
+    icon('warning'),
+    h('div', { class: 'dft-failure-text dft-pre' }, text),
+    copyButton(() => `${version.owner}/${version.app}/${version.model}/${version.id} (${version.job})\n${text}`),
+  );
+}
+
+function headWords(version: ModelVersion): string {
+  const parts: string[] = [];
+  if (version.state === 'queued') {
+    const ahead = (version.queue_place ?? 1) - 1;
+    parts.push(ahead > 0 ? `Waiting: ${plural(ahead, 'job')} ahead` : 'Waiting: next in the queue');
+  } else if (version.state === 'starting') {
+    parts.push('Starting the worker');
+  } else if (!isFinished(version)) {
+    parts.push(percent(version.progress), `epoch ${version.epoch} of ${version.epochs}`);
+    parts.push(`step ${number(version.step)} of ${number(version.steps)}`);
+    if (version.images_per_second !== null) {
+      parts.push(`${number(version.images_per_second)} images/s`);
+    }
+    if (version.seconds_left !== null) {
+      parts.push(`${duration(version.seconds_left)} left`);
+    }
+  } else if (version.state === 'trained') {
+    parts.push(plural(version.epoch, 'epoch'), plural(version.step, 'step'));
+    if (version.best_epoch !== null) {
+      parts.push(`best: epoch ${version.best_epoch}`);
+    }
+  } else if (version.state === 'deleted') {
+    parts.push('Deleted. The time it used stays in the ledger.');
+  }
+  return parts.join(' · ');
+}

@@ -1,0 +1,133 @@
+/** Figures, the table by concept, resources and the configuration of a version. */
+import type { ModelVersion } from '../api';
+import { copyButton, failure, icon, loading } from '../controls';
+import type { Context, VersionTarget } from '../context';
+import { fill, h } from '../dom';
+import type { Child } from '../dom';
+import { bytes, number, score } from '../format';
+import type { Metrics, Resources, Run } from './run';
+
+export function figure(value: string, name: string, title?: string): HTMLElement {
+  return h('div', { class: 'dft-figure', title }, h('b', {}, value), h('span', {}, name));
+}
+
+/** The metrics that count now: the version's own once it has them, else the best epoch's so far. */
+export function currentMetrics(version: ModelVersion, run: Run): { metrics: Metrics; byConcept: Record<string, Metrics>; epoch: number | null } {
+  if (version.state === 'trained' && Object.keys(version.metrics).length > 0) {
+    return { metrics: version.metrics, byConcept: version.metrics_by_concept, epoch: version.best_epoch };
+  }
+  const epoch = run.best ?? run.epochs[run.epochs.length - 1];
+  return epoch
+    ? { metrics: epoch.metrics, byConcept: epoch.byConcept, epoch: epoch.epoch }
+    : { metrics: {}, byConcept: {}, epoch: null };
+}
+
+export function metricFigures(element: HTMLElement, version: ModelVersion, run: Run): void {
+  const { metrics, epoch } = currentMetrics(version, run);
+  const names = Object.keys(metrics);
+  element.hidden = names.length === 0;
+  const title = epoch === null ? '' : `of epoch ${epoch}, on the validation inputs`;
+  fill(element, ...names.map((name) => figure(score(metrics[name]), words(name), `${words(name)} ${title}`)));
+}
+
+export function conceptTable(element: HTMLElement, version: ModelVersion, run: Run): void {
+  const { byConcept, epoch } = currentMetrics(version, run);
+  const concepts = Object.keys(byConcept).sort((a, b) => a.localeCompare(b));
+  element.hidden = concepts.length === 0;
+  if (concepts.length === 0) {
+    fill(element);
+    return;
+  }
+  const columns = [...new Set(concepts.flatMap((concept) => Object.keys(byConcept[concept])))];
+  fill(
+    element,
+    h('h3', {}, `By concept${epoch === null ? '' : `, epoch ${epoch}`}`),
+    h(
+      'div',
+      { class: 'dft-scroll' },
+      h(
+        'table',
+        { class: 'dft-table', 'data-testid': 'concept-table' },
+        h(
+          'thead',
+          {},
+          h('tr', {}, h('th', { scope: 'col' }, 'Concept'), ...columns.map((name) => h('th', { scope: 'col' }, words(name)))),
+        ),
+        h(
+          'tbody',
+          {},
+          ...concepts.map((concept) =>
+            h(
+              'tr',
+              {},
+              h('th', { scope: 'row' }, h('bdi', {}, concept)),
+              ...columns.map((name) => h('td', {}, cell(byConcept[concept][name]))),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+export function resourceFigures(element: HTMLElement, resources: Resources | null, started: Run['started']): void {
+  element.hidden = resources === null && started === null;
+  const shown: Child[] = [];
+  if (resources) {
+    const { imagesPerSecond, memory, cpu, gpuMemory, gpuUtilisation } = resources;
+    shown.push(imagesPerSecond !== null && figure(number(imagesPerSecond), 'images/s'));
+    shown.push(memory !== null && figure(bytes(memory), 'memory', 'Memory of the job’s processes'));
+    shown.push(cpu !== null && figure(number(cpu), 'CPU cores', 'CPU cores kept busy'));
+    shown.push(gpuMemory !== null && figure(bytes(gpuMemory), 'GPU memory'));
+    shown.push(gpuUtilisation !== null && figure(`${number(gpuUtilisation * 100)} %`, 'GPU in use'));
+  }
+  if (started) {
+    const ranks = Number(started['ranks'] ?? 1);
+    shown.push(figure(String(started['device'] ?? '–'), ranks > 1 ? `device, ${ranks} ranks` : 'device'));
+    shown.push(figure(String(started['precision'] ?? '–'), 'precision'));
+    shown.push(figure(number(Number(started['train'])), 'training inputs'));
+    shown.push(figure(number(Number(started['validation'])), 'validation inputs'));
+  }
+  fill(element, h('h3', {}, 'Resources'), h('div', { class: 'dft-figures dft-small' }, ...shown));
+}
+
+export function warningList(element: HTMLElement, version: ModelVersion, run: Run): void {
+  const warnings = [...new Set([...version.warnings, ...run.warnings])].filter(Boolean);
+  element.hidden = warnings.length === 0;
+  fill(element, ...warnings.map((text) => h('div', { class: 'dft-warning', role: 'note' }, icon('warning'), h('span', {}, text))));
+}
+
+/** The complete spec of the job, asked for when it is opened. */
+export function configuration(context: Context, target: VersionTarget): HTMLDetailsElement {
+  const body = h('div');
+  const element = h('details', { class: 'dft-section', 'data-testid': 'configuration' }, h('summary', {}, 'Configuration'), body);
+  const load = async (): Promise<void> => {
+    fill(body, loading());
+    try {
+      const spec = JSON.stringify(await context.client.call('spec', { params: target }), null, 2);
+      fill(
+        body,
+        h('div', { class: 'dft-row dft-end' }, copyButton(() => spec, 'Copy', 'configuration-copy')),
+        h('pre', { class: 'dft-log', tabindex: 0, 'aria-label': 'Configuration' }, spec),
+      );
+    } catch (error) {
+      fill(body, failure(error, () => void load()));
+    }
+  };
+  element.addEventListener('toggle', () => {
+    if (element.open && body.childElementCount === 0) {
+      void load();
+    }
+  });
+  return element;
+}
+
+function cell(value: number | null | undefined): string {
+  return value !== null && value !== undefined && (value > 1 || Number.isInteger(value)) && value !== 1 && value !== 0
+    ? number(value)
+    : score(value);
+}
+
+function words(name: string): string {
+  return name.replace(/_/g, ' ').replace(/\broc auc\b/, 'ROC AUC').replace(/\bf1\b/, 'F1');
+}
