@@ -1,0 +1,115 @@
+"""Job folders made by hand, for benches and tests of the training without the server."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from deepft_lab import manifest, params, spec
+from deepft_lab.catalog import Catalog
+from deepft_lab.images import probe
+
+Labelled = list[tuple[bytes, dict[str, int]]]
+Pictures = Iterable[tuple[bytes, Mapping[str, int]]]
+
+
+def shared() -> Path | None:
+    """The folder of shared photos and weights (DEEPFT_SHARED, or beside the checkout); None where there is none."""
+    path = Path(os.environ.get("DEEPFT_SHARED", Path(__file__).parent.parent.parent / "shared"))
+    return path if (path / "data").is_dir() else None
+
+
+def make(
+    folder: Path,
+    train: Pictures,
+    validation: Pictures,
+    *,
+    template: str = "classifier-mobilenet-v2",
+    exclusive: bool = True,
+    seed: int = 1,
+    ranks: int = 1,
+    threads: int | None = None,
+    job: str | None = None,
+    weights_paths: Iterable[Path] = (),
+    **values: Any,
+) -> spec.JobSpec:
+    """Writes blobs, manifests and spec.json; returns the spec."""
+    folder.mkdir(parents=True, exist_ok=True)
+    catalog = Catalog(weights_paths=weights_paths)
+    chosen = catalog.get(template)
+    complete, faults = params.check(chosen.fields, values)
+    assert not faults, faults
+    blobs = folder / "blobs"
+    named = {"train": _entries(blobs, train), "validation": _entries(blobs, validation)}
+    concepts = sorted({concept for entries in named.values() for entry in entries for concept in entry.labels})
+    for name, entries in named.items():
+        (folder / f"{name}.jsonl").write_bytes(manifest.dump(concepts, entries))
+    weights = catalog.find_weights(chosen, complete)
+    made = spec.JobSpec(
+        job=job or f"bench-{os.getpid()}-{random.getrandbits(32):08x}",
+        owner="bench",
+        app="bench",
+        model="bench",
+        version="v1",
+        user="bench",
+        type=chosen.type,
+        template=chosen,
+        values=complete,
+        concepts=concepts,
+        exclusive=exclusive,
+        train_version="",
+        validation_version="",
+        blobs=str(blobs),
+        weights=str(weights) if weights else None,
+        seed=seed,
+        ranks=ranks,
+        threads=threads or max(1, (os.cpu_count() or 1) // ranks),
+    )
+    spec.write(folder / "spec.json", made)
+    return made
+
+
+def photos(folder: Path) -> Labelled:
+    """The pictures of a folder of folders; each folder's name is its concept. Files that are no pictures are left out."""
+    found = []
+    for path in sorted(folder.glob("*/*")):
+        found.append((path.read_bytes(), {path.parent.name: 1}))
+    return found
+
+
+def digits(
+    side: int = 32, seed: int = 1
+) -> tuple[list[tuple[bytes, dict[str, int]]], list[tuple[bytes, dict[str, int]]]]:
+    """scikit-learn's digits as PNG files of `side` pixels: 80 % to train on, 20 % to validate on."""
+    import numpy
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    order = numpy.random.default_rng(seed).permutation(len(bunch.images))
+    pictures = []
+    for index in order:
+        pixels = (255 - bunch.images[index] * (255 / 16)).astype("uint8")
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "PNG")
+        pictures.append((buffer.getvalue(), {str(bunch.target[index]): 1}))
+    cut = round(len(pictures) * 0.2)
+    return pictures[cut:], pictures[:cut]
+
+
+def _entries(blobs: Path, pictures: Pictures) -> list[manifest.Entry]:
+    entries: dict[str, manifest.Entry] = {}
+    for content, labels in pictures:
+        digest = hashlib.sha256(content).hexdigest()
+        path = blobs / digest[:2] / digest
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        info = probe(content)
+        entries[digest] = manifest.Entry(digest[:24], digest, info.width, info.height, dict(labels))
+    return list(entries.values())

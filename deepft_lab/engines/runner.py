@@ -1,0 +1,189 @@
+"""The first process of a job: `python -m deepft_lab.engines.runner JOB_FOLDER`.
+
+Leads a session of its own and adopts every orphan below it, so the job lives on when the server is killed. It starts
+`accelerate launch`, which starts the ranks; when the launcher ends, or on SIGTERM, it kills whatever still carries the
+job's id and writes exit.json. It imports next to nothing, so it is up at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from deepft_lab import spec as job_folder
+from deepft_lab.engines import processes
+
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+LOG_LINES = 12  # of the log, as the message of exit.json
+WORKER = "deepft_lab.worker"
+
+
+def main(folder: Path) -> int:
+    """Runs the job of a folder to its end. Returns 0; how the job went stands in exit.json."""
+    started = time.time()
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    job_folder.write(folder / "runner.json", {"process": processes.identity(os.getpid()), "started": started})
+    spec = job_folder.read(folder / "spec.json", job_folder.JobSpec)
+
+    told_to_end: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        told_to_end.append(number)
+        _kill(spec.job)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    kills_before = _memory_kills()
+    launcher = _launch(spec, folder)
+    if told_to_end:  # before there was anything to kill
+        _kill(spec.job)
+    status = _wait(launcher)
+    processes.kill_carriers(spec.job, reap=True)
+
+    code = os.waitstatus_to_exitcode(status)
+    tail = _tail(folder / "log.txt")
+    ended_by = int(signal.SIGTERM) if told_to_end else -code if code < 0 else _signal_in(tail) if code else None
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ending = job_folder.Exit(
+        code=code if code >= 0 else None,
+        signal=ended_by,
+        out_of_memory=not told_to_end and _memory_kills() > kills_before,
+        started=started,
+        ended=time.time(),
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        message="" if code == 0 or told_to_end else "\n".join(tail),
+    )
+    job_folder.write(folder / "exit.json", ending)
+    return 0
+
+
+def command(spec: job_folder.JobSpec, folder: Path) -> list[str]:
+    """`accelerate launch` with everything stated, so that no default of the user's own changes the run."""
+    options = ["--config_file", str(folder / "accelerate.yaml")]
+    if spec.ranks > 1:
+        # On CPUs too: `--cpu --num_processes 2` starts one process without a word.
+        options += ["--multi_gpu", "--main_process_port", "0"]
+    return [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", WORKER, str(folder)]
+
+
+def launcher_settings(spec: job_folder.JobSpec) -> dict[str, object]:
+    """The content of accelerate.yaml."""
+    gpus = bool(spec.gpus)
+    return {
+        "compute_environment": "LOCAL_MACHINE",
+        "debug": False,
+        "distributed_type": "MULTI_GPU" if spec.ranks > 1 else "NO",
+        "downcast_bf16": "no",
+        "gpu_ids": "all",  # CUDA_VISIBLE_DEVICES says which
+        "machine_rank": 0,
+        "main_training_function": "main",
+        "mixed_precision": "no",  # the worker chooses: bf16 where the GPU has it
+        "num_machines": 1,
+        "num_processes": spec.ranks,
+        "rdzv_backend": "static",
+        "same_network": True,
+        "use_cpu": not gpus and spec.ranks == 1,
+    }
+
+
+def environment(spec: job_folder.JobSpec) -> dict[str, str]:
+    """The job's environment: its id, its threads, its GPUs."""
+    threads = str(spec.threads)
+    variables = {
+        **os.environ,
+        processes.VARIABLE: spec.job,
+        "CUDA_VISIBLE_DEVICES": ",".join(map(str, spec.gpus)),
+        "ACCELERATE_USE_CPU": str(not spec.gpus).lower(),
+        "PYTHONUNBUFFERED": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+        variables[name] = threads
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "ACCELERATE_MIXED_PRECISION"):
+        variables.pop(name, None)  # of a launcher that the server itself may stand under
+    return variables
+
+
+def _launch(spec: job_folder.JobSpec, folder: Path) -> int:
+    """Starts the launcher with its output in log.txt; returns its pid."""
+    arguments = command(spec, folder)
+    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    actions = [(os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+    pid = os.posix_spawn(arguments[0], arguments, environment(spec), file_actions=actions)
+    os.close(log)
+    return pid
+
+
+def _wait(launcher: int) -> int:
+    """The launcher's wait status. Orphans that come to us meanwhile are reaped."""
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == launcher:
+            return status
+
+
+def _kill(job: str) -> None:
+    processes.kill_carriers(job, seconds=2.0)
+
+
+def _tail(log: Path) -> list[str]:
+    """The last lines of the log that say something."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16384))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line for line in lines if line.strip()][-LOG_LINES:]
+
+
+def _signal_in(lines: list[str]) -> int | None:
+    """A rank's signal is known to the launcher alone, which prints its name."""
+    named = [name for line in lines for name in re.findall(r"\bSIG[A-Z]{2,}\b", line)]
+    return int(getattr(signal, named[-1])) if named and hasattr(signal, named[-1]) else None
+
+
+def _memory_kills() -> int:
+    """How often the kernel has killed for memory in this control group; 0 where that cannot be read."""
+    total = 0
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers == "":
+                total += _count(Path("/sys/fs/cgroup") / group.lstrip("/") / "memory.events")
+            elif "memory" in controllers.split(","):
+                for place in (group.lstrip("/"), ""):
+                    total += _count(Path("/sys/fs/cgroup/memory") / place / "memory.oom_control")
+    return total
+
+
+def _count(path: Path) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        for line in path.read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(Path(sys.argv[1]).absolute()))
+    except (OSError, msgspec.MsgspecError) as error:
+        job_folder.write(
+            Path(sys.argv[1]) / "exit.json", job_folder.Exit(code=1, message=f"The runner failed: {error}")
+        )
+        raise

@@ -1,0 +1,124 @@
+"""Pixels on their way into the network: crops of stored pictures (uint8), then batches (float32).
+
+Everything random takes a generator that is seeded by (seed, epoch, position), so a run can be replayed with any number
+of loading processes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from deepft_lab.training.randaugment import randaugment
+from deepft_lab.training.recipe import Augment
+
+
+class Flip(NamedTuple):
+    probability: float
+    direction: str  # horizontal or vertical
+
+
+def resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """uint8 [height, width, 3] to uint8 [3, *size]; bilinear, antialiased."""
+    nchw = picture.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
+    return functional.interpolate(nchw, size=size, mode="bilinear", antialias=True)[0]
+
+
+def train_pixels(picture: Tensor, size: int, settings: Augment, flip: Flip, random: numpy.random.Generator) -> Tensor:
+    """A random part of the picture, perhaps mirrored and changed: uint8 [3, size, size]."""
+    top, left, height, width = _random_box(picture.shape[0], picture.shape[1], settings, random)
+    pixels = resize(picture[top : top + height, left : left + width], (size, size))
+    if random.random() < flip.probability:
+        pixels = pixels.flip(-1 if flip.direction == "horizontal" else -2)
+    if settings.randaugment is not None:
+        image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+        changed = numpy.array(randaugment(image, settings.randaugment, random))
+        pixels = torch.from_numpy(changed).permute(2, 0, 1)
+    return pixels
+
+
+def test_pixels(picture: Tensor, size: int, crop: float) -> Tensor:
+    """The middle of the picture, as validation and prediction see it: uint8 [3, size, size].
+
+    The shorter side is scaled so that `crop` of it is seen.
+    """
+    height, width = picture.shape[:2]
+    scale = size / crop / min(height, width)
+    high, wide = max(size, round(height * scale)), max(size, round(width * scale))
+    pixels = resize(picture, (high, wide))
+    top, left = (high - size) // 2, (wide - size) // 2
+    return pixels[:, top : top + size, left : left + size]
+
+
+def normaliser(
+    mean: Sequence[float], deviation: Sequence[float], device: torch.device | str = "cpu"
+) -> Callable[[Tensor], Tensor]:
+    """A function uint8 [n, 3, h, w] -> float32 on `device`, channels last, with mean 0 and deviation 1 a channel."""
+    middle = torch.tensor(mean, device=device).mul_(255)[:, None, None]
+    width = torch.tensor(deviation, device=device).mul_(255)[:, None, None]
+
+    def normalise(pixels: Tensor) -> Tensor:
+        moved = pixels.to(device, non_blocking=True)
+        return moved.contiguous(memory_format=torch.channels_last).float().sub_(middle).div_(width)
+
+    return normalise
+
+
+def mix(
+    pixels: Tensor, targets: Tensor, settings: Augment, threshold: float | None, random: numpy.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mixup (arXiv 1710.09412) or cutmix (arXiv 1905.04899) of a batch with its own reverse; one of them a batch.
+
+    With a `threshold` a concept is fully present in the mixed image when its image's share is above; else by its share.
+    """
+    kinds = [kind for kind, alpha in (("mixup", settings.mixup), ("cutmix", settings.cutmix)) if alpha > 0]
+    if not kinds or len(pixels) < 2:
+        return pixels, targets
+    other, other_targets = pixels.flip(0), targets.flip(0)
+    if kinds[random.integers(len(kinds))] == "mixup":
+        share = float(random.beta(settings.mixup, settings.mixup))
+        pixels = pixels * share + other * (1 - share)
+    else:
+        share = float(random.beta(settings.cutmix, settings.cutmix))
+        height, width = pixels.shape[-2:]
+        high, wide = round(height * math.sqrt(1 - share)), round(width * math.sqrt(1 - share))
+        top, left = int(random.integers(height - high + 1)), int(random.integers(width - wide + 1))
+        pixels = pixels.clone()
+        pixels[..., top : top + high, left : left + wide] = other[..., top : top + high, left : left + wide]
+        share = 1 - high * wide / (height * width)
+    return pixels, _mixed_targets(targets, other_targets, share, threshold)
+
+
+def _mixed_targets(own: Tensor, other: Tensor, share: float, threshold: float | None) -> Tensor:
+    """Unknown (below 0) stays unknown, unless the other image says that the concept is there."""
+    if threshold is None:
+        mixed = own * share + other * (1 - share)
+        return torch.where((own < 0) | (other < 0), torch.full_like(own, -1.0), mixed)
+    own = own if share > threshold else torch.zeros_like(own)
+    other = other if 1 - share > threshold else torch.zeros_like(other)
+    highest = torch.maximum(own, other)
+    return torch.where((highest < 1) & ((own < 0) | (other < 0)), torch.full_like(own, -1.0), highest)
+
+
+def _random_box(
+    height: int, width: int, settings: Augment, random: numpy.random.Generator
+) -> tuple[int, int, int, int]:
+    """Top, left, height, width of a box whose area and shape are drawn; after ten misses the largest allowed shape."""
+    low, high = math.log(settings.crop_ratio[0]), math.log(settings.crop_ratio[1])
+    for _ in range(10):
+        area = height * width * random.uniform(*settings.crop_scale)
+        ratio = math.exp(random.uniform(low, high))
+        wide, tall = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < wide <= width and 0 < tall <= height:
+            top, left = random.integers(height - tall + 1), random.integers(width - wide + 1)
+            return int(top), int(left), tall, wide
+    wide = min(width, max(1, round(height * settings.crop_ratio[1])))
+    tall = min(height, max(1, round(width / settings.crop_ratio[0])))
+    return (height - tall) // 2, (width - wide) // 2, tall, wide

@@ -1,0 +1,88 @@
+"""The main of a rank: `python -m deepft_lab.worker JOB_FOLDER`, started by `accelerate launch`.
+
+The first rank writes events.jsonl and result.json. Whatever goes wrong ends as a reason in words.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from deepft_lab import spec as job_folder
+from deepft_lab.errors import DeepFTError
+from deepft_lab.events import EventWriter
+
+TRACE_LINES = 20
+
+
+def main(folder: Path) -> int:
+    """Trains; returns the exit code. `result.json` is there afterwards in any case but a kill."""
+    rank = int(os.environ.get("RANK", "0"))
+    spec = job_folder.read(folder / "spec.json", job_folder.JobSpec)
+    events = EventWriter(folder / "events.jsonl", spec.attempt) if rank == 0 else None
+
+    def say(kind: str, step: int = 0, **data: Any) -> None:
+        if events is not None:
+            events.write(kind, step, **data)
+            _print(kind, step, data)
+
+    try:
+        from deepft_lab.training.loop import train  # torch: seconds, and it may fail
+
+        result = train(spec, folder, say)
+    except Exception as error:  # the border: everything ends as words
+        traceback.print_exc()
+        lines = traceback.format_exc().splitlines()[-TRACE_LINES:]
+        result = job_folder.Result(outcome="failed", reason=in_words(error, spec, rank))
+        say("failed", reason=result.reason, traceback="\n".join(lines))
+    if rank == 0 or (result.outcome == "failed" and not (folder / "result.json").exists()):
+        job_folder.write(folder / "result.json", result)
+    return 0 if result.outcome == "trained" else 1
+
+
+def in_words(error: Exception, spec: job_folder.JobSpec, rank: int = 0) -> str:
+    """Why the job failed, and what to do next."""
+    if isinstance(error, DeepFTError):
+        reason = error.message
+    elif type(error).__name__ == "OutOfMemoryError":
+        reason = (
+            f"The GPU's memory is full with batch_size = {spec.values.get('batch_size')} and "
+            f"image_size = {spec.values.get('image_size')}. Take a smaller batch_size."
+        )
+    elif isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error):
+        reason = f"The machine's memory is full. Take a smaller batch_size than {spec.values.get('batch_size')}."
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        reason = f"The disk is full ({error.filename or 'in the job folder'}). Make room and train again."
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    return reason if rank == 0 else f"Rank {rank}: {reason}"
+
+
+def _print(kind: str, step: int, data: dict[str, Any]) -> None:
+    """One line of the log for what a person reads there."""
+    if kind == "started":
+        print(
+            f"{data['train']} inputs to train on, {data['validation']} to validate on; {data['epochs']} epochs of "
+            f"{data['steps_per_epoch']} steps at a learning rate of {data['lrate']:g}; "
+            f"{data['ranks']} x {data['device']}, {data['precision']}, {data['threads']} threads",
+            flush=True,
+        )
+    elif kind == "epoch":
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in data["metrics"].items() if value is not None)
+        best = "  best" if data["best"] else ""
+        print(
+            f"epoch {data['epoch']}: train loss {data['train_loss']:.4f}  {figures}  ({data['seconds']:.1f} s){best}",
+            flush=True,
+        )
+    elif kind in ("warning", "stopping", "failed"):
+        print(f"{kind}: {data.get('message') or data.get('reason')}", flush=True)
+    elif kind == "finished":
+        print(f"finished after step {step}; the best is epoch {data['best_epoch']}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).absolute()))
