@@ -1,0 +1,181 @@
+/**
+ * The hyperparameters of a template: its fields, the values that were set, and what the checker says of them.
+ *
+ * What a person set stays when the template changes, for the fields that both have; the rest takes the new defaults.
+ */
+import type { CheckedParams, Template } from '../api';
+import { button, messageOf } from '../controls';
+import type { Context } from '../context';
+import { debounce, fill, h } from '../dom';
+import { number } from '../format';
+import { fieldControl } from './fields';
+import type { FieldControl } from './fields';
+
+export interface Parameters {
+  readonly element: HTMLElement;
+  /** The values that differ from the template's defaults. */
+  readonly changed: Record<string, unknown>;
+  readonly values: Record<string, unknown>;
+  setTemplate(template: Template): void;
+  /** Puts values in, such as those of a saved model. */
+  setValues(values: Record<string, unknown>): void;
+  setExamples(examples: number | null): void;
+  /** Asks the checker now; true: no fault. A fault's field takes the focus. */
+  check(): Promise<boolean>;
+  dispose(): void;
+}
+
+const QUIET_MILLISECONDS = 150;
+
+export function parameters(context: Context, onChange: () => void): Parameters {
+  let template: Template | null = null;
+  let controls: FieldControl[] = [];
+  const set = new Map<string, unknown>();
+  let examples: number | null = null;
+  let asked = 0;
+  let checked: CheckedParams | null = null;
+
+  const main = h('div', { class: 'dft-fields' });
+  const moreFields = h('div', { class: 'dft-fields' });
+  const more = h('details', { class: 'dft-more', 'data-testid': 'more' }, h('summary', {}, 'More'), moreFields);
+  const facts = h('div', { class: 'dft-facts', role: 'status', 'data-testid': 'facts' });
+  const reset = button({
+    label: 'Reset',
+    icon: 'undo',
+    testid: 'reset',
+    title: 'Put every value back to the template’s default',
+    onClick: () => {
+      set.clear();
+      controls.forEach((control) => control.write(control.field.default));
+      onInput();
+    },
+  });
+  const element = h(
+    'section',
+    { class: 'dft-parameters', 'aria-label': 'Hyperparameters' },
+    h('div', { class: 'dft-row' }, h('h3', { class: 'dft-grow' }, 'Hyperparameters'), reset),
+    main,
+    more,
+    facts,
+  );
+
+  const quiet = debounce(QUIET_MILLISECONDS, () => void ask());
+
+  function onInput(): void {
+    for (const control of controls) {
+      const value = control.read();
+      if (same(value, control.field.default)) {
+        set.delete(control.field.name);
+      } else {
+        set.set(control.field.name, value);
+      }
+    }
+    onChange();
+    quiet.call();
+  }
+
+  const values = (): Record<string, unknown> =>
+    Object.fromEntries(controls.map((control) => [control.field.name, control.read()]));
+
+  async function ask(): Promise<boolean> {
+    if (!template) {
+      return false;
+    }
+    quiet.cancel();
+    asked += 1;
+    const turn = asked;
+    try {
+      const answer = await context.client.call('check_params', {
+        params: { template: template.id },
+        body: { values: values(), examples },
+      });
+      if (turn === asked) {
+        checked = answer;
+        show();
+      }
+      return answer.faults.length === 0;
+    } catch (error) {
+      fill(facts, h('span', { class: 'dft-fault' }, `The values cannot be checked: ${messageOf(error)}`));
+      return false;
+    }
+  }
+
+  function show(): void {
+    const faults = new Map((checked?.faults ?? []).map((fault) => [fault.field, fault]));
+    for (const control of controls) {
+      control.setFault(faults.get(control.field.name), set.has(control.field.name));
+      if (control.field.more && faults.has(control.field.name)) {
+        more.open = true;
+      }
+    }
+    const { effective_lrate: rate, steps_per_epoch: steps, total_steps: total } = checked ?? {};
+    fill(
+      facts,
+      rate !== null && rate !== undefined && fact('Effective learning rate', number(rate), 'effective-lrate'),
+      steps !== null && steps !== undefined && fact('Steps per epoch', `≈ ${number(steps)}`, 'steps-per-epoch'),
+      total !== null && total !== undefined && fact('Steps in all', `≈ ${number(total)}`, 'total-steps'),
+      faults.size > 0 && h('span', { class: 'dft-fault' }, faults.size === 1 ? '1 value is wrong' : `${faults.size} values are wrong`),
+    );
+  }
+
+  return {
+    element,
+    get changed() {
+      return Object.fromEntries(set);
+    },
+    get values() {
+      return values();
+    },
+    setTemplate(next) {
+      template = next;
+      checked = null;
+      controls = next.fields.map((field) => fieldControl(field, onInput));
+      for (const control of controls) {
+        const name = control.field.name;
+        control.write(set.has(name) ? set.get(name) : control.field.default);
+      }
+      for (const name of [...set.keys()]) {
+        if (!next.fields.some((field) => field.name === name)) {
+          set.delete(name);
+        }
+      }
+      fill(main, ...controls.filter((control) => !control.field.more).map((control) => control.element));
+      fill(moreFields, ...controls.filter((control) => control.field.more).map((control) => control.element));
+      more.hidden = moreFields.childElementCount === 0;
+      onInput();
+    },
+    setValues(given) {
+      for (const control of controls) {
+        if (control.field.name in given) {
+          control.write(given[control.field.name]);
+        }
+      }
+      onInput();
+    },
+    setExamples(next) {
+      if (next !== examples) {
+        examples = next;
+        quiet.call();
+      }
+    },
+    async check() {
+      const right = await ask();
+      if (!right) {
+        controls
+          .find((control) => control.element.classList.contains('dft-invalid'))
+          ?.element.querySelector<HTMLElement>('input, select')
+          ?.focus();
+      }
+      return right;
+    },
+    dispose: quiet.cancel,
+  };
+}
+
+function fact(name: string, value: string, testid: string): HTMLElement {
+  return h('span', { class: 'dft-fact' }, `${name} `, h('b', { 'data-testid': testid }, value));
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
