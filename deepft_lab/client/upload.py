@@ -1,0 +1,213 @@
+"""Uploads from Python: walks files and folders, sends four at a time, and reports on each."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from deepft_lab import errors, records
+from deepft_lab.api import OPERATIONS
+from deepft_lab.client import shown
+
+if TYPE_CHECKING:
+    from deepft_lab.client.app import App
+
+PARALLEL = 4
+IN_MEMORY = 8 * 1024 * 1024  # larger files are read while they are sent
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif"})
+FORMATS = ("auto", "images", "folders")
+
+Sources = Any  # str | Path | bytes | PIL image | a list of these
+Progress = Callable[[int, int], None]
+
+
+class Files(list[str]):
+    """Names of files. Compares with a number by how many there are: `report.added == 244`."""
+
+    def __eq__(self, other: object) -> bool:
+        return len(self) == other if isinstance(other, int) else super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class UploadReport:
+    """What became of an upload: names that were added, that were there already, and errors with their reasons."""
+
+    def __init__(self, dry_run: bool = False) -> None:
+        self.added = Files()
+        self.duplicates = Files()
+        self.errors: list[tuple[str, str]] = []
+        self.warnings: list[str] = []
+        self.inputs: list[str] = []  # ids of all inputs that the files are now
+        self.dry_run = dry_run
+
+    def note(self, file: records.UploadedFile) -> None:
+        """Takes one file's outcome in."""
+        if file.outcome == "error":
+            self.errors.append((file.name, file.reason))
+        else:
+            (self.added if file.outcome == "added" else self.duplicates).append(file.name)
+            if file.input is not None:
+                self.inputs.append(file.input)
+        self.warnings += [f"{file.name}: {warning}" for warning in file.warnings]
+
+    def __repr__(self) -> str:
+        parts = [f"{len(self.added)} added", shown.count(len(self.duplicates), "duplicate")]
+        parts += [shown.count(len(self.errors), "error")]
+        parts += [shown.count(len(self.warnings), "warning")] if self.warnings else []
+        return f"<UploadReport{' of a dry run' if self.dry_run else ''}: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("error", name, reason) for name, reason in self.errors]
+        rows += [("warning", "", warning) for warning in self.warnings]
+        title = repr(self).strip("<>")
+        return shown.table(title, ("", "file", "why"), rows[: shown.ROWS], len(rows) - shown.ROWS)
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One thing to send: its name with folders, and a path or its bytes. `reason`: why it is not sent."""
+
+    name: str
+    path: Path | None = None
+    content: bytes = b""
+    reason: str = ""
+
+
+def upload(
+    app: App,
+    sources: Sources,
+    *,
+    dataset: str | None,
+    concepts: str | Sequence[str] | None,
+    metadata: dict[str, Any] | None,
+    format: str,
+    dry_run: bool,
+    progress: Progress | None,
+) -> UploadReport:
+    """Carries out :meth:`deepft_lab.client.app.App.upload`."""
+    if format not in FORMATS:
+        raise errors.InvalidRequest(
+            f"The format {format!r} cannot be imported yet; there is {', '.join(FORMATS)}. Others come later."
+        )
+    if metadata is not None and not isinstance(metadata, dict):
+        raise errors.InvalidRequest(f"metadata is an object such as {{'site': 'A'}}, not {metadata!r}.")
+    from_folders = concepts == "folders" or (format == "folders" and concepts is None)
+    names = [] if from_folders or concepts is None else [concepts] if isinstance(concepts, str) else list(concepts)
+    items = list(collect(sources))
+    settings = records.CreateUpload(
+        dataset=dataset,
+        concepts=names,
+        concepts_from_folders=from_folders,
+        metadata=metadata or {},
+        dry_run=dry_run,
+    )
+    created = app.call("create_upload", body=settings)
+    report = UploadReport(dry_run)
+    show = progress or _line(sys.stderr)
+    done = 0
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="deepft-upload") as pool:
+        try:
+            for outcome in pool.map(lambda item: _send(app, created.id, item), items):
+                done += 1
+                report.note(outcome)
+                show(done, len(items))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return report
+
+
+def collect(sources: Sources) -> Iterator[Item]:
+    """Everything that the sources name. The last folder of a file's name is the folder that it lies in."""
+    one = isinstance(sources, (str, Path, bytes, bytearray)) or _is_picture(sources)
+    for place, source in enumerate([sources] if one else sources, start=1):
+        if _is_picture(source):
+            from deepft_lab.client.version import png
+
+            yield Item(Path(getattr(source, "filename", "") or f"image-{place:04d}.png").name, content=png(source))
+        elif isinstance(source, (bytes, bytearray)):
+            yield Item(f"image-{place:04d}", content=bytes(source))
+        elif isinstance(source, (str, Path)):
+            yield from _collect_path(Path(source).expanduser())
+        else:
+            raise errors.InvalidRequest(f"A path, bytes or a PIL image can be uploaded, not {type(source).__name__}.")
+
+
+def _collect_path(path: Path) -> Iterator[Item]:
+    if not path.exists():
+        raise errors.InvalidRequest(f"There is no file or folder {str(path)!r}.")
+    if not path.is_dir():
+        parent = path.resolve().parent.name
+        yield Item(f"{parent}/{path.name}" if parent else path.name, path)
+        return
+    root = path.resolve()
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = Path(root.name) / Path(folder).relative_to(root)
+        for name in sorted(files):
+            if name.startswith("."):
+                continue
+            suffix = Path(name).suffix.lower()
+            unknown = bool(suffix) and suffix not in SUFFIXES
+            reason = (
+                f"{suffix} is no picture that can be read: JPEG, PNG, TIFF, BMP, WEBP and GIF are." if unknown else ""
+            )
+            yield Item((below / name).as_posix(), Path(folder) / name, reason=reason)
+
+
+def _send(app: App, upload: str, item: Item) -> records.UploadedFile:
+    """One file. A fault of this file is its outcome; a fault of all (no room, no right) is raised."""
+    if item.reason:
+        return records.UploadedFile(name=item.name, outcome="error", reason=item.reason)
+    try:
+        size = item.path.stat().st_size if item.path else len(item.content)
+        large = item.path if item.path is not None and size > IN_MEMORY else None
+        content = item.content if item.path is None or large else item.path.read_bytes()
+    except OSError as error:
+        reason = f"It cannot be read: {error.strerror or error}."
+        return records.UploadedFile(name=item.name, outcome="error", reason=reason)
+    operation = OPERATIONS["upload_file"]
+    try:
+        response = app.lab.connection.send(
+            operation.verb,
+            operation.url(owner=app.owner, app=app.id, upload=upload),
+            query=records.UploadQuery(name=item.name),
+            content=(lambda: _pieces(large)) if large else (lambda: content),
+            headers={"Content-Type": "application/octet-stream", "Content-Length": str(size)},
+            again=True,  # the same content twice is one input
+        )
+    except (errors.BadImage, errors.TooLarge, errors.InvalidRequest) as error:
+        return records.UploadedFile(name=item.name, outcome="error", reason=error.message)
+    return msgspec.json.decode(response.content, type=records.UploadedFile)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(1024 * 1024):
+            yield piece
+
+
+def _is_picture(source: Any) -> bool:
+    """A PIL image, without importing PIL."""
+    return hasattr(source, "save") and hasattr(source, "mode")
+
+
+def _line(stream: Any) -> Progress:
+    """A line that counts, on a terminal; nothing elsewhere."""
+    if not (hasattr(stream, "isatty") and stream.isatty()):
+        return lambda done, total: None
+
+    def show(done: int, total: int) -> None:
+        stream.write(f"\r  {done} of {total} files" + ("\n" if done == total else ""))
+        stream.flush()
+
+    return show
