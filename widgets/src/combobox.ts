@@ -51,7 +51,13 @@ export function combobox(options: ComboboxOptions): Combobox {
     placeholder: options.placeholder,
     'data-testid': options.testid,
   });
-  const list = h('div', { class: 'dft-listbox', role: 'listbox', id: listId, 'aria-label': options.label, hidden: true });
+  const list = h('div', {
+    class: 'dft-listbox',
+    role: 'listbox',
+    id: listId,
+    'aria-label': options.label,
+    hidden: true,
+  });
   const element = h('div', { class: 'dft-combobox' }, input, list);
 
   const close = (): void => {
@@ -84,7 +90,12 @@ export function combobox(options: ComboboxOptions): Combobox {
       ...offered.map((offer, index) => {
         const item = h(
           'div',
-          { class: 'dft-option', role: 'option', id: `${listId}-${index}`, 'aria-selected': String(index === active) },
+          {
+            class: 'dft-option',
+            role: 'option',
+            id: `${listId}-${index}`,
+            'aria-selected': String(index === active),
+          },
           h('span', { class: 'dft-option-name' }, offer.isNew ? `Create “${offer.value}”` : offer.value),
           offer.hint ? h('span', { class: 'dft-hint' }, offer.hint) : null,
         );
@@ -171,7 +182,8 @@ export function tokenField(options: TokenFieldOptions): TokenField {
   let choices: Choice[] = [];
   const box = combobox({
     ...options,
-    onPick: (value) => change(options.single ? [value] : [...values.filter((other) => other !== value), value]),
+    onPick: (value) =>
+      change(options.single ? [value] : [...values.filter((other) => other !== value), value]),
     onBack: () => values.length > 0 && change(values.slice(0, -1)),
   });
   const tokens = h('span', { class: 'dft-tokens' });
@@ -189,7 +201,10 @@ export function tokenField(options: TokenFieldOptions): TokenField {
   }
 
   function draw(): void {
-    fill(tokens, ...values.map((value) => token(value, () => change(values.filter((other) => other !== value)))));
+    fill(
+      tokens,
+      ...values.map((value) => token(value, () => change(values.filter((other) => other !== value)))),
+    );
     box.input.placeholder = values.length > 0 ? '' : (options.placeholder ?? '');
     box.setChoices(choices.filter((choice) => !values.includes(choice.value)));
   }

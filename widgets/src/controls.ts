@@ -79,7 +79,11 @@ export function button(options: ButtonOptions): HTMLButtonElement {
 }
 
 /** A button that copies text and says so. */
-export function copyButton(text: () => string | Promise<string>, label = 'Copy', testid?: string): HTMLButtonElement {
+export function copyButton(
+  text: () => string | Promise<string>,
+  label = 'Copy',
+  testid?: string,
+): HTMLButtonElement {
   const element = button({
     label,
     icon: 'copy',
@@ -112,7 +116,10 @@ async function copy(text: string): Promise<void> {
 }
 
 /** A progress bar with its name for screen readers. */
-export function progressBar(label: string, testid?: string): { element: HTMLElement; set(fraction: number | null): void } {
+export function progressBar(
+  label: string,
+  testid?: string,
+): { element: HTMLElement; set(fraction: number | null): void } {
   const fillElement = h('div', { class: 'dft-progress-fill' });
   const element = h(
     'div',
@@ -169,7 +176,11 @@ function explain(error: unknown): Child[] {
   return [
     h('div', {}, messageOf(error)),
     faults.length > 0 &&
-      h('ul', {}, ...faults.map((fault) => h('li', {}, fault.field ? `${fault.field}: ${fault.reason}` : fault.reason))),
+      h(
+        'ul',
+        {},
+        ...faults.map((fault) => h('li', {}, fault.field ? `${fault.field}: ${fault.reason}` : fault.reason)),
+      ),
   ];
 }
 
@@ -180,14 +191,20 @@ export function messageOf(error: unknown): string {
 /** All that is known of an error, as text to copy into a report. */
 export function describe(error: unknown): string {
   if (error instanceof ApiError) {
-    const faults = error.faults.map((fault) => `  ${fault.field} = ${JSON.stringify(fault.value)}: ${fault.reason}`);
+    const faults = error.faults.map(
+      (fault) => `  ${fault.field} = ${JSON.stringify(fault.value)}: ${fault.reason}`,
+    );
     return [`${error.code} (${error.status}): ${error.message}`, ...faults].join('\n');
   }
   return error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ''}` : String(error);
 }
 
 /** A label above its control, with help below and a place for a fault. */
-export function labelled(label: string, control: HTMLElement, options: { help?: string; title?: string } = {}): HTMLElement {
+export function labelled(
+  label: string,
+  control: HTMLElement,
+  options: { help?: string; title?: string } = {},
+): HTMLElement {
   return h(
     'label',
     { class: 'dft-labelled', title: options.title },
@@ -198,10 +215,19 @@ export function labelled(label: string, control: HTMLElement, options: { help?: 
 }
 
 export function textInput(attributes: Attributes = {}): HTMLInputElement {
-  return h('input', { type: 'text', class: 'dft-input', spellcheck: 'false', autocomplete: 'off', ...attributes });
+  return h('input', {
+    type: 'text',
+    class: 'dft-input',
+    spellcheck: 'false',
+    autocomplete: 'off',
+    ...attributes,
+  });
 }
 
-export function select(options: [value: string, text: string][], attributes: Attributes = {}): HTMLSelectElement {
+export function select(
+  options: [value: string, text: string][],
+  attributes: Attributes = {},
+): HTMLSelectElement {
   const element = h('select', { class: 'dft-input dft-select', ...attributes });
   setOptions(element, options);
   return element;
@@ -217,12 +243,21 @@ export function setOptions(element: HTMLSelectElement, options: [value: string, 
 }
 
 /** Tells the person something: by the page's own means, or by a line at the foot of the part. */
-export function notify(context: Context, host: HTMLElement, message: string, kind: NoticeKind = 'info'): void {
+export function notify(
+  context: Context,
+  host: HTMLElement,
+  message: string,
+  kind: NoticeKind = 'info',
+): void {
   if (context.notify) {
     context.notify(message, kind);
     return;
   }
-  const toast = h('div', { class: `dft-toast dft-toast-${kind}`, role: kind === 'error' ? 'alert' : 'status' }, message);
+  const toast = h(
+    'div',
+    { class: `dft-toast dft-toast-${kind}`, role: kind === 'error' ? 'alert' : 'status' },
+    message,
+  );
   toast.append(button({ label: 'Dismiss', icon: 'close', bare: true, onClick: () => toast.remove() }));
   host.append(toast);
   window.setTimeout(() => toast.remove(), kind === 'error' ? 15_000 : 6_000);
@@ -254,7 +289,11 @@ export function ask(context: Context, host: HTMLElement, question: Question): Pr
         { class: 'dft-row dft-end' },
         button({ label: 'Cancel', testid: 'confirm-cancel', onClick: () => close('cancel') }),
         question.alternative
-          ? button({ label: question.alternative, testid: 'confirm-alternative', onClick: () => close('alternative') })
+          ? button({
+              label: question.alternative,
+              testid: 'confirm-alternative',
+              onClick: () => close('alternative'),
+            })
           : null,
         accept,
       ),

@@ -23,10 +23,21 @@ export function fieldControl(field: Field, onInput: () => void): FieldControl {
   editor.control.addEventListener('change', onInput);
   editor.control.addEventListener('keydown', (event) => event.stopPropagation());
 
-  const fault = h('span', { class: 'dft-fault', id: faultId, role: 'alert', hidden: true, 'data-testid': `fault-${field.name}` });
+  const fault = h('span', {
+    class: 'dft-fault',
+    id: faultId,
+    role: 'alert',
+    hidden: true,
+    'data-testid': `fault-${field.name}`,
+  });
   const tooltip = [`${field.name}: ${field.help}`, rangeWords(field)].filter(Boolean).join('\n');
   const name = h('label', { class: 'dft-label', for: id, title: tooltip }, label);
-  const control = h('span', { class: 'dft-field-control' }, editor.control, field.unit ? h('span', { class: 'dft-unit' }, field.unit) : null);
+  const control = h(
+    'span',
+    { class: 'dft-field-control' },
+    editor.control,
+    field.unit ? h('span', { class: 'dft-unit' }, field.unit) : null,
+  );
   const element = h(
     'div',
     { class: `dft-field dft-field-${field.type}`, title: tooltip },
@@ -91,7 +102,11 @@ function choiceEditor(field: Field, id: string, choices: string[]): Editor {
 function textEditor(field: Field, id: string): Editor {
   const control = textInput({ id, placeholder: field.nullable ? '(none)' : null });
   const read = (): unknown => (control.value === '' && field.nullable ? null : control.value);
-  return { control, read, write: (value) => (control.value = value === null || value === undefined ? '' : String(value)) };
+  return {
+    control,
+    read,
+    write: (value) => (control.value = value === null || value === undefined ? '' : String(value)),
+  };
 }
 
 /** A text field that steps with the arrow keys: a browser's own number field swallows what it cannot read. */
@@ -155,6 +170,8 @@ function rangeWords(field: Field): string {
   if (field.choices.length > 0) {
     words.push(`one of ${field.choices.join(', ')}`);
   }
-  words.push(`default ${Array.isArray(field.default) ? field.default.join(', ') : String(field.default ?? 'none')}`);
+  words.push(
+    `default ${Array.isArray(field.default) ? field.default.join(', ') : String(field.default ?? 'none')}`,
+  );
   return words.join('; ');
 }

@@ -37,7 +37,12 @@ export function parameters(context: Context, onChange: () => void): Parameters {
 
   const main = h('div', { class: 'dft-fields' });
   const moreFields = h('div', { class: 'dft-fields' });
-  const more = h('details', { class: 'dft-more', 'data-testid': 'more' }, h('summary', {}, 'More'), moreFields);
+  const more = h(
+    'details',
+    { class: 'dft-more', 'data-testid': 'more' },
+    h('summary', {}, 'More'),
+    moreFields,
+  );
   const facts = h('div', { class: 'dft-facts', role: 'status', 'data-testid': 'facts' });
   const reset = button({
     label: 'Reset',
@@ -112,9 +117,16 @@ export function parameters(context: Context, onChange: () => void): Parameters {
     fill(
       facts,
       rate !== null && rate !== undefined && fact('Effective learning rate', number(rate), 'effective-lrate'),
-      steps !== null && steps !== undefined && fact('Steps per epoch', `≈ ${number(steps)}`, 'steps-per-epoch'),
+      steps !== null &&
+        steps !== undefined &&
+        fact('Steps per epoch', `≈ ${number(steps)}`, 'steps-per-epoch'),
       total !== null && total !== undefined && fact('Steps in all', `≈ ${number(total)}`, 'total-steps'),
-      faults.size > 0 && h('span', { class: 'dft-fault' }, faults.size === 1 ? '1 value is wrong' : `${faults.size} values are wrong`),
+      faults.size > 0 &&
+        h(
+          'span',
+          { class: 'dft-fault' },
+          faults.size === 1 ? '1 value is wrong' : `${faults.size} values are wrong`,
+        ),
     );
   }
 

@@ -13,13 +13,17 @@ export function literal(value: unknown): string {
   }
   if (typeof value === 'string') {
     // JSON's escapes are Python's too, but for the two line ends that JSON leaves as they are
-    return JSON.stringify(value).replace(/\u2028/g, '\\u2028').replace(/\u2029/g, '\\u2029');
+    return JSON.stringify(value)
+      .replace(/\u2028/g, '\\u2028')
+      .replace(/\u2029/g, '\\u2029');
   }
   if (Array.isArray(value)) {
     return `[${value.map(literal).join(', ')}]`;
   }
   if (typeof value === 'object') {
-    const items = Object.entries(value as Record<string, unknown>).map(([key, item]) => `${literal(key)}: ${literal(item)}`);
+    const items = Object.entries(value as Record<string, unknown>).map(
+      ([key, item]) => `${literal(key)}: ${literal(item)}`,
+    );
     return `{${items.join(', ')}}`;
   }
   return String(value);
@@ -58,7 +62,12 @@ export function codeView(title: string, testid: string): CodeView {
     'details',
     { class: 'dft-section dft-show-code', 'data-testid': testid },
     h('summary', {}, title),
-    h('div', { class: 'dft-code-block' }, copyButton(() => text.textContent ?? ''), h('pre', { tabindex: 0 }, text)),
+    h(
+      'div',
+      { class: 'dft-code-block' },
+      copyButton(() => text.textContent ?? ''),
+      h('pre', { tabindex: 0 }, text),
+    ),
   );
   return {
     element,

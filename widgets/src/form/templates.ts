@@ -57,14 +57,24 @@ export function templateCards(onChoose: (template: Template) => void): TemplateC
 }
 
 function card(template: Template, group: string, choose: () => void): HTMLElement {
-  const input = h('input', { type: 'radio', name: group, value: template.id, 'data-testid': `template-${template.id}` });
+  const input = h('input', {
+    type: 'radio',
+    name: group,
+    value: template.id,
+    'data-testid': `template-${template.id}`,
+  });
   input.addEventListener('change', choose);
   const facts: [string, string][] = [
     ['Good for', template.good_for],
     ['Images', template.images],
     ['Runs on', template.hardware],
     ['Takes', template.duration],
-    ['Licence', [template.licence.code, template.licence.weights && `weights: ${template.licence.weights}`].filter(Boolean).join('; ')],
+    [
+      'Licence',
+      [template.licence.code, template.licence.weights && `weights: ${template.licence.weights}`]
+        .filter(Boolean)
+        .join('; '),
+    ],
   ];
   return h(
     'label',

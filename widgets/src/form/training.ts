@@ -30,7 +30,13 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
   });
   const fault = h('span', { class: 'dft-fault', role: 'alert', hidden: true });
   const note = h('p', { class: 'dft-help' });
-  const fractionRow = h('span', { class: 'dft-row' }, fraction, h('span', { class: 'dft-unit' }, 'of the inputs held out'), fault);
+  const fractionRow = h(
+    'span',
+    { class: 'dft-row' },
+    fraction,
+    h('span', { class: 'dft-unit' }, 'of the inputs held out'),
+    fault,
+  );
   const element = h(
     'div',
     { class: 'dft-settings' },
@@ -54,7 +60,10 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
     ]);
     fractionRow.hidden = validation.value !== 'fraction';
     const known = examples();
-    fill(note, known !== null && known < 1000 ? 'Fewer than 1,000 inputs: deep training usually wants more.' : null);
+    fill(
+      note,
+      known !== null && known < 1000 ? 'Fewer than 1,000 inputs: deep training usually wants more.' : null,
+    );
   };
 
   const examples = (): number | null => {

@@ -82,7 +82,13 @@ export function selectionBar(actions: BarActions): SelectionBar {
   );
   const element = h(
     'div',
-    { class: 'dft-bar-of-selection', role: 'toolbar', 'aria-label': 'Selected inputs', hidden: true, 'data-testid': 'selection-bar' },
+    {
+      class: 'dft-bar-of-selection',
+      role: 'toolbar',
+      'aria-label': 'Selected inputs',
+      hidden: true,
+      'data-testid': 'selection-bar',
+    },
     h(
       'div',
       { class: 'dft-row dft-wrap' },
@@ -100,8 +106,20 @@ export function selectionBar(actions: BarActions): SelectionBar {
           metadata.focus();
         },
       }),
-      button({ label: 'Details', icon: 'image', title: 'Details (Enter)', testid: 'bar-details', onClick: actions.open }),
-      button({ label: 'Delete', icon: 'bin', title: 'Delete (can be undone)', testid: 'bar-delete', onClick: actions.remove }),
+      button({
+        label: 'Details',
+        icon: 'image',
+        title: 'Details (Enter)',
+        testid: 'bar-details',
+        onClick: actions.open,
+      }),
+      button({
+        label: 'Delete',
+        icon: 'bin',
+        title: 'Delete (can be undone)',
+        testid: 'bar-delete',
+        onClick: actions.remove,
+      }),
       button({ label: 'Clear the selection', icon: 'close', bare: true, onClick: actions.clear }),
     ),
     metadataRow,

@@ -89,14 +89,26 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
   );
   const element = h(
     'aside',
-    { class: 'dft-detail', hidden: true, tabindex: -1, 'aria-label': 'Details of the input', 'data-testid': 'gallery-detail' },
+    {
+      class: 'dft-detail',
+      hidden: true,
+      tabindex: -1,
+      'aria-label': 'Details of the input',
+      'data-testid': 'gallery-detail',
+    },
     h(
       'div',
       { class: 'dft-row' },
       button({ label: 'Previous input', icon: 'previous', bare: true, onClick: () => actions.step(-1) }),
       button({ label: 'Next input', icon: 'next', bare: true, onClick: () => actions.step(1) }),
       h('span', { class: 'dft-grow' }, name),
-      button({ label: 'Close the details', icon: 'close', bare: true, testid: 'detail-close', onClick: actions.close }),
+      button({
+        label: 'Close the details',
+        icon: 'close',
+        bare: true,
+        testid: 'detail-close',
+        onClick: actions.close,
+      }),
     ),
     state,
     body,
@@ -122,7 +134,12 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
       h('span', { title: moment(next.created) }, ago(next.created)),
       ` by ${next.author}`,
     );
-    const tool = (concept: string, action: LabelAction, label: string, icon: 'close' | 'minus' | 'add'): HTMLElement =>
+    const tool = (
+      concept: string,
+      action: LabelAction,
+      label: string,
+      icon: 'close' | 'minus' | 'add',
+    ): HTMLElement =>
       button({ label, icon, bare: true, onClick: () => actions.label(next, concept, action) });
     fill(
       labels,
@@ -178,7 +195,9 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
       fill(state, loading());
     }
     try {
-      const detail = await context.client.call('input', { params: { owner: target.owner, app: target.app, input: id } });
+      const detail = await context.client.call('input', {
+        params: { owner: target.owner, app: target.app, input: id },
+      });
       if (mine === turn) {
         fill(state);
         body.hidden = false;
@@ -187,7 +206,10 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
     } catch (error) {
       if (mine === turn) {
         body.hidden = true;
-        fill(state, failure(error, () => void refresh()));
+        fill(
+          state,
+          failure(error, () => void refresh()),
+        );
       }
     }
   };

@@ -22,7 +22,9 @@ export class Edits {
   ) {}
 
   async label(inputs: Input[], concept: string, action: LabelAction): Promise<Edit> {
-    const before = groupBy(inputs, (input) => actionOf(input.labels.find((label) => label.concept === concept)));
+    const before = groupBy(inputs, (input) =>
+      actionOf(input.labels.find((label) => label.concept === concept)),
+    );
     const warnings = await this.annotate(ids(inputs), concept, action);
     const verbs = { positive: 'is on', negative: 'is marked absent on', remove: 'is off' };
     return {
@@ -97,7 +99,10 @@ export class Edits {
     );
   }
 
-  private async inParts(members: string[], send: (part: string[]) => Promise<{ warnings: string[] }>): Promise<string[]> {
+  private async inParts(
+    members: string[],
+    send: (part: string[]) => Promise<{ warnings: string[] }>,
+  ): Promise<string[]> {
     const warnings: string[] = [];
     for (let start = 0; start < members.length; start += AT_ONCE) {
       const answer = await send(members.slice(start, start + AT_ONCE));

@@ -15,8 +15,20 @@ export interface Filters {
 }
 
 export function filterBar(onChange: (query: InputQuery) => void): Filters {
-  const concept = tokenField({ label: 'Concept', placeholder: 'Concept', single: true, testid: 'filter-concept', onChange: apply });
-  const dataset = tokenField({ label: 'Dataset', placeholder: 'Dataset', single: true, testid: 'filter-dataset', onChange: apply });
+  const concept = tokenField({
+    label: 'Concept',
+    placeholder: 'Concept',
+    single: true,
+    testid: 'filter-concept',
+    onChange: apply,
+  });
+  const dataset = tokenField({
+    label: 'Dataset',
+    placeholder: 'Dataset',
+    single: true,
+    testid: 'filter-dataset',
+    onChange: apply,
+  });
   const unlabelled = h('input', { type: 'checkbox', 'data-testid': 'filter-unlabelled' });
   const metadata = textInput({
     type: 'search',
@@ -26,7 +38,13 @@ export function filterBar(onChange: (query: InputQuery) => void): Filters {
     'data-testid': 'filter-metadata',
   });
   const count = h('span', { class: 'dft-help dft-count', role: 'status', 'data-testid': 'gallery-count' });
-  const clearButton = button({ label: 'Clear', icon: 'close', title: 'Show all inputs', testid: 'filter-clear', onClick: clear });
+  const clearButton = button({
+    label: 'Clear',
+    icon: 'close',
+    title: 'Show all inputs',
+    testid: 'filter-clear',
+    onClick: clear,
+  });
   clearButton.hidden = true;
   const quiet = debounce(250, apply);
   unlabelled.addEventListener('change', apply);
@@ -69,7 +87,12 @@ export function filterBar(onChange: (query: InputQuery) => void): Filters {
       concept.element,
       dataset.element,
       metadata,
-      h('label', { class: 'dft-check', title: 'Inputs without any concept' }, unlabelled, h('span', {}, 'Unlabelled')),
+      h(
+        'label',
+        { class: 'dft-check', title: 'Inputs without any concept' },
+        unlabelled,
+        h('span', {}, 'Unlabelled'),
+      ),
       clearButton,
       count,
     ),

@@ -9,10 +9,21 @@ const CHIPS = 3;
 const SIDE = 256;
 
 /** A picture of the server. Where the plain address is refused it is fetched with the token. */
-export function pictureOf(client: Client, target: AppTarget, input: Input, kind: 'thumbnail' | 'picture'): HTMLElement {
+export function pictureOf(
+  client: Client,
+  target: AppTarget,
+  input: Input,
+  kind: 'thumbnail' | 'picture',
+): HTMLElement {
   const params = { owner: target.owner, app: target.app, input: input.id };
   const query = kind === 'thumbnail' ? { side: SIDE } : undefined;
-  const image = h('img', { class: 'dft-picture', alt: input.name, loading: 'lazy', decoding: 'async', draggable: 'false' });
+  const image = h('img', {
+    class: 'dft-picture',
+    alt: input.name,
+    loading: 'lazy',
+    decoding: 'async',
+    draggable: 'false',
+  });
   const refused = (): void => {
     image.removeEventListener('error', refused);
     client
@@ -31,7 +42,9 @@ export function pictureOf(client: Client, target: AppTarget, input: Input, kind:
 }
 
 function missing(image: HTMLImageElement): void {
-  image.replaceWith(h('span', { class: 'dft-picture dft-missing', title: 'The picture cannot be shown' }, icon('image')));
+  image.replaceWith(
+    h('span', { class: 'dft-picture dft-missing', title: 'The picture cannot be shown' }, icon('image')),
+  );
 }
 
 /** A concept's chip: a colour of its own beside the name, "not" before one that is absent. */
@@ -40,7 +53,10 @@ export function chip(label: Label, ...tools: HTMLElement[]): HTMLElement {
   dot.style.setProperty('--dft-hue', String(hue(label.concept)));
   return h(
     'span',
-    { class: label.positive ? 'dft-chip' : 'dft-chip dft-negative', title: label.positive ? label.concept : `not ${label.concept}` },
+    {
+      class: label.positive ? 'dft-chip' : 'dft-chip dft-negative',
+      title: label.positive ? label.concept : `not ${label.concept}`,
+    },
     dot,
     label.positive ? null : h('span', { class: 'dft-not' }, 'not '),
     h('bdi', { class: 'dft-chip-text' }, label.concept),
@@ -55,7 +71,19 @@ export function chips(labels: Label[]): HTMLElement {
     'span',
     { class: 'dft-chips' },
     ...sorted.slice(0, CHIPS).map((label) => chip(label)),
-    more > 0 ? h('span', { class: 'dft-chip', title: sorted.slice(CHIPS).map((label) => label.concept).join(', ') }, `+${more}`) : null,
+    more > 0
+      ? h(
+          'span',
+          {
+            class: 'dft-chip',
+            title: sorted
+              .slice(CHIPS)
+              .map((label) => label.concept)
+              .join(', '),
+          },
+          `+${more}`,
+        )
+      : null,
   );
 }
 

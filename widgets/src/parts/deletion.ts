@@ -29,7 +29,9 @@ export function askToDelete(version: ModelVersion): Question {
   if (version.seconds_used > 0) {
     const gpuHours = (version.seconds_used * version.gpus) / 3600;
     const ledger =
-      version.gpus > 0 ? ` (${number(gpuHours)} GPU-hours, which stay in the ledger)` : ', which stays in the ledger';
+      version.gpus > 0
+        ? ` (${number(gpuHours)} GPU-hours, which stay in the ledger)`
+        : ', which stays in the ledger';
     sentences.push(`It has trained ${duration(version.seconds_used)}${ledger}.`);
     sentences.push('Its checkpoints go with it.');
   } else {

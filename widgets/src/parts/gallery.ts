@@ -77,7 +77,12 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
     { class: 'dft-part dft-gallery', 'data-testid': 'gallery' },
     filters.element,
     bar.element,
-    h('div', { class: 'dft-gallery-body' }, h('div', { class: 'dft-gallery-main' }, grid.element, state), detail.element),
+    h(
+      'div',
+      { class: 'dft-gallery-body' },
+      h('div', { class: 'dft-gallery-main' }, grid.element, state),
+      detail.element,
+    ),
     undoBar,
   );
   host.append(root);
@@ -89,7 +94,10 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
   function onList(): void {
     selection.keep(list.items, list.complete);
     if (list.error && list.items.length === 0) {
-      fill(state, failure(list.error, () => void list.refresh(0)));
+      fill(
+        state,
+        failure(list.error, () => void list.refresh(0)),
+      );
     } else if (!list.loaded) {
       fill(state, loading());
     } else if (list.total === 0) {
@@ -214,7 +222,11 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
   scope.add(soon.cancel);
   scope.add(
     context.stream.subscribe((message) => {
-      if (message.kind === 'changed' && message.data.owner === target.owner && message.data.app === target.app) {
+      if (
+        message.kind === 'changed' &&
+        message.data.owner === target.owner &&
+        message.data.app === target.app
+      ) {
         if (/input|concept|dataset|annotation/.test(message.data.what)) {
           soon.call();
         }

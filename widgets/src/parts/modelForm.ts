@@ -46,7 +46,13 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
   const python = codeView('Show as Python', 'show-python');
   const outcome = h('div', { 'aria-live': 'polite' });
   const save = button({ label: 'Create model', testid: 'model-save', onClick: () => submit(false) });
-  const train = button({ label: 'Train', icon: 'play', kind: 'primary', testid: 'model-train', onClick: () => submit(true) });
+  const train = button({
+    label: 'Train',
+    icon: 'play',
+    kind: 'primary',
+    testid: 'model-train',
+    onClick: () => submit(true),
+  });
   const title = h('h2', { class: 'dft-title' });
 
   const form = h(
@@ -59,7 +65,9 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
       idField,
       labelled('Type', type),
       labelled('Description', description),
-      labelled('Concepts', concepts.element, { title: 'What the model tells apart; empty: all concepts of the app when training starts' }),
+      labelled('Concepts', concepts.element, {
+        title: 'What the model tells apart; empty: all concepts of the app when training starts',
+      }),
     ),
     cards.element,
     fields.element,
@@ -222,7 +230,9 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
       client.call('concepts', { params: appParams }),
     ]);
     training.setDatasets(app, datasets);
-    concepts.setChoices(known.map((concept) => ({ value: concept.name, hint: plural(concept.positives, 'input') })));
+    concepts.setChoices(
+      known.map((concept) => ({ value: concept.name, hint: plural(concept.positives, 'input') })),
+    );
     fields.setExamples(training.examples);
   }
 
@@ -237,7 +247,13 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
         return;
       }
       if (templates.templates.length === 0) {
-        fill(state, failure(new Error('The server has no templates. “jupyter deepft doctor” tells where it looked.'), () => void load()));
+        fill(
+          state,
+          failure(
+            new Error('The server has no templates. “jupyter deepft doctor” tells where it looked.'),
+            () => void load(),
+          ),
+        );
         return;
       }
       cards.show(templates, record?.type ?? type.value);
@@ -256,7 +272,10 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
       changed();
     } catch (error) {
       if (!scope.disposed) {
-        fill(state, failure(error, () => void load()));
+        fill(
+          state,
+          failure(error, () => void load()),
+        );
       }
     }
   };
@@ -264,7 +283,11 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
   const refreshSoon = debounce(300, () => void refreshChoices().catch(() => undefined));
   scope.add(
     context.stream.subscribe((message) => {
-      if (message.kind === 'changed' && message.data.owner === target.owner && message.data.app === target.app) {
+      if (
+        message.kind === 'changed' &&
+        message.data.owner === target.owner &&
+        message.data.app === target.app
+      ) {
         refreshSoon.call();
       }
     }),

@@ -26,10 +26,21 @@ export function predictView(host: HTMLElement, context: Context, target: Version
   });
   const zone = h(
     'div',
-    { class: 'dft-drop dft-drop-small', tabindex: 0, 'data-testid': 'predict-drop', role: 'group', 'aria-label': 'Drop or paste images here' },
+    {
+      class: 'dft-drop dft-drop-small',
+      tabindex: 0,
+      'data-testid': 'predict-drop',
+      role: 'group',
+      'aria-label': 'Drop or paste images here',
+    },
     icon('image'),
     h('div', { class: 'dft-drop-text' }, 'Drop or paste images here'),
-    button({ label: 'Choose images', kind: 'primary', testid: 'predict-choose', onClick: () => chooser.click() }),
+    button({
+      label: 'Choose images',
+      kind: 'primary',
+      testid: 'predict-choose',
+      onClick: () => chooser.click(),
+    }),
     chooser,
   );
   const status = h('div', { class: 'dft-help', role: 'status', 'data-testid': 'predict-status' });
@@ -62,7 +73,12 @@ export function predictView(host: HTMLElement, context: Context, target: Version
       return;
     }
     if (files.length > MOST_IMAGES) {
-      notify(context, root, `The first ${MOST_IMAGES} of ${files.length} images are taken; Python takes any number.`, 'warning');
+      notify(
+        context,
+        root,
+        `The first ${MOST_IMAGES} of ${files.length} images are taken; Python takes any number.`,
+        'warning',
+      );
     }
     const taken = files.slice(0, MOST_IMAGES);
     showCode(taken.map((file) => file.name));
@@ -83,7 +99,10 @@ export function predictView(host: HTMLElement, context: Context, target: Version
       status.textContent = `${duration(answer.seconds)}${cold}`;
     } catch (error) {
       fill(status);
-      fill(results, failure(error, () => void predict(files)));
+      fill(
+        results,
+        failure(error, () => void predict(files)),
+      );
     } finally {
       root.classList.remove('dft-running');
     }
@@ -105,15 +124,22 @@ export function predictView(host: HTMLElement, context: Context, target: Version
         .catch((error: unknown) => notify(context, root, messageOf(error), 'error'));
     }
   });
-  scope.listen(document, 'paste', (event) => {
-    const inside = root.contains(document.activeElement) || (event.target instanceof Node && root.contains(event.target));
-    const files = Array.from(event.clipboardData?.files ?? []);
-    if (inside && files.length > 0) {
-      event.preventDefault();
-      event.stopPropagation();
-      void predict(files);
-    }
-  }, { capture: true });
+  scope.listen(
+    document,
+    'paste',
+    (event) => {
+      const inside =
+        root.contains(document.activeElement) ||
+        (event.target instanceof Node && root.contains(event.target));
+      const files = Array.from(event.clipboardData?.files ?? []);
+      if (inside && files.length > 0) {
+        event.preventDefault();
+        event.stopPropagation();
+        void predict(files);
+      }
+    },
+    { capture: true },
+  );
 
   function mark(event: DragEvent, over: boolean): void {
     event.preventDefault();
@@ -130,10 +156,15 @@ export function predictView(host: HTMLElement, context: Context, target: Version
   };
 }
 
-function predictionCard(name: string, url: string): { element: HTMLElement; show(prediction: Prediction): void } {
+function predictionCard(
+  name: string,
+  url: string,
+): { element: HTMLElement; show(prediction: Prediction): void } {
   const picture = h('img', { class: 'dft-predict-picture', src: url, alt: name });
   // the browser cannot draw TIFF; the server can read it all the same
-  picture.addEventListener('error', () => picture.replaceWith(h('span', { class: 'dft-predict-picture' }, icon('image'))));
+  picture.addEventListener('error', () =>
+    picture.replaceWith(h('span', { class: 'dft-predict-picture' }, icon('image'))),
+  );
   const bars = h('div', { class: 'dft-bars' }, h('span', { class: 'dft-spinner' }));
   const element = h(
     'figure',
@@ -163,7 +194,14 @@ function bar(concept: string, value: number): HTMLElement {
   inner.style.width = `${Math.max(0, Math.min(1, value)) * 100}%`;
   return h(
     'div',
-    { class: 'dft-bar', role: 'meter', 'aria-valuemin': 0, 'aria-valuemax': 1, 'aria-valuenow': value, 'aria-label': concept },
+    {
+      class: 'dft-bar',
+      role: 'meter',
+      'aria-valuemin': 0,
+      'aria-valuemax': 1,
+      'aria-valuenow': value,
+      'aria-label': concept,
+    },
     h('bdi', { class: 'dft-bar-name', title: concept }, concept),
     h('div', { class: 'dft-bar-track' }, inner),
     h('span', { class: 'dft-bar-value' }, score(value)),
@@ -181,7 +219,9 @@ async function base64(file: File): Promise<string> {
 }
 
 function curlCode(baseUrl: string, params: VersionTarget, name: string): string {
-  const path = OPERATIONS.predict.path.replace(/{(\w+)}/g, (_, key: keyof VersionTarget) => encodeURIComponent(params[key]));
+  const path = OPERATIONS.predict.path.replace(/{(\w+)}/g, (_, key: keyof VersionTarget) =>
+    encodeURIComponent(params[key]),
+  );
   const url = new URL(baseUrl.replace(/\/$/, '') + BASE + path, window.location.href);
   const file = `'${name.replace(/'/g, `'\\''`)}'`;
   return [

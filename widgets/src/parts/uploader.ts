@@ -20,7 +20,12 @@ export function uploader(host: HTMLElement, context: Context, target: UploaderTa
   const chooseFolder = fileInput(true);
   const zone = h(
     'div',
-    { class: 'dft-drop', 'data-testid': 'drop-zone', role: 'group', 'aria-label': 'Drop images or folders here' },
+    {
+      class: 'dft-drop',
+      'data-testid': 'drop-zone',
+      role: 'group',
+      'aria-label': 'Drop images or folders here',
+    },
     icon('upload'),
     h('div', { class: 'dft-drop-text' }, 'Drop images or folders here'),
     h(
@@ -33,7 +38,12 @@ export function uploader(host: HTMLElement, context: Context, target: UploaderTa
         testid: 'choose-files',
         onClick: () => chooseFiles.click(),
       }),
-      button({ label: 'Choose a folder', icon: 'folder', testid: 'choose-folder', onClick: () => chooseFolder.click() }),
+      button({
+        label: 'Choose a folder',
+        icon: 'folder',
+        testid: 'choose-folder',
+        onClick: () => chooseFolder.click(),
+      }),
     ),
     h('div', { class: 'dft-help' }, 'JPEG, PNG, TIFF, BMP, WEBP, GIF'),
     chooseFiles,
@@ -43,7 +53,12 @@ export function uploader(host: HTMLElement, context: Context, target: UploaderTa
   const root = h(
     'div',
     { class: 'dft-part dft-uploader', 'data-testid': 'uploader' },
-    h('div', { class: 'dft-upload-columns' }, h('section', { 'aria-label': 'Upload settings' }, form.element), zone),
+    h(
+      'div',
+      { class: 'dft-upload-columns' },
+      h('section', { 'aria-label': 'Upload settings' }, form.element),
+      zone,
+    ),
     status,
   );
   host.append(root);
@@ -58,7 +73,11 @@ export function uploader(host: HTMLElement, context: Context, target: UploaderTa
   refresh();
   scope.add(
     context.stream.subscribe((message) => {
-      if (message.kind === 'changed' && message.data.owner === target.owner && message.data.app === target.app) {
+      if (
+        message.kind === 'changed' &&
+        message.data.owner === target.owner &&
+        message.data.app === target.app
+      ) {
         if (!running && /concept|dataset|annotation/.test(message.data.what)) {
           refresh();
         }
@@ -123,7 +142,9 @@ export function uploader(host: HTMLElement, context: Context, target: UploaderTa
     if (event.dataTransfer) {
       filesOfDrop(event.dataTransfer)
         .then(start)
-        .catch((error: unknown) => notify(context, root, `The drop cannot be read: ${messageOf(error)}`, 'error'));
+        .catch((error: unknown) =>
+          notify(context, root, `The drop cannot be read: ${messageOf(error)}`, 'error'),
+        );
     }
   });
 
@@ -177,7 +198,12 @@ function progressView(cancel: () => void): {
       'div',
       { class: 'dft-progress-block' },
       bar.element,
-      h('div', { class: 'dft-row' }, text, button({ label: 'Cancel', testid: 'upload-cancel', onClick: cancel })),
+      h(
+        'div',
+        { class: 'dft-row' },
+        text,
+        button({ label: 'Cancel', testid: 'upload-cancel', onClick: cancel }),
+      ),
     ),
     update(progress) {
       latest = progress;
@@ -191,7 +217,9 @@ function reportView(report: UploadReport, hidden: number): HTMLElement {
   const { errors, warnings } = report;
   const figure = (value: number, name: string, kind = ''): HTMLElement =>
     h('div', { class: `dft-figure ${kind}` }, h('b', {}, number(value)), h('span', {}, name));
-  const title = report.cancelled ? 'Cancelled. What was sent before stays.' : `Done in ${duration(report.seconds)}`;
+  const title = report.cancelled
+    ? 'Cancelled. What was sent before stays.'
+    : `Done in ${duration(report.seconds)}`;
   return h(
     'section',
     { class: 'dft-report', 'data-testid': 'upload-report', 'aria-label': 'Upload report' },
@@ -209,9 +237,18 @@ function reportView(report: UploadReport, hidden: number): HTMLElement {
       figure(errors.length, errors.length === 1 ? 'error' : 'errors', errors.length > 0 ? 'dft-bad' : ''),
     ),
     report.duplicates > 0 &&
-      h('p', { class: 'dft-help' }, 'Duplicates (the same content) are not stored again; they got the settings too.'),
+      h(
+        'p',
+        { class: 'dft-help' },
+        'Duplicates (the same content) are not stored again; they got the settings too.',
+      ),
     hidden > 0 && h('p', { class: 'dft-help' }, `${plural(hidden, 'hidden file')} left out.`),
-    errors.length > 0 && listView('Errors', errors.map(([name, reason]) => `${name}: ${reason}`), 'upload-errors'),
+    errors.length > 0 &&
+      listView(
+        'Errors',
+        errors.map(([name, reason]) => `${name}: ${reason}`),
+        'upload-errors',
+      ),
     warnings.length > 0 && listView('Warnings', warnings, 'upload-warnings'),
   );
 }

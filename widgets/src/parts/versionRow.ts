@@ -31,7 +31,9 @@ export function versionWords(version: ModelVersion): string {
       return 'starting';
     case 'training':
     case 'evaluating': {
-      const words = [version.state === 'evaluating' ? 'evaluating' : `epoch ${version.epoch}/${version.epochs}`];
+      const words = [
+        version.state === 'evaluating' ? 'evaluating' : `epoch ${version.epoch}/${version.epochs}`,
+      ];
       if (version.images_per_second) {
         words.push(`${number(version.images_per_second)} img/s`);
       }
@@ -53,23 +55,40 @@ export function versionWords(version: ModelVersion): string {
 
 function bestWords(version: ModelVersion): string {
   const value = version.metrics[version.best_metric];
-  return value === undefined || value === null ? 'trained' : `${version.best_metric.replace(/_/g, ' ')} ${score(value)}`;
+  return value === undefined || value === null
+    ? 'trained'
+    : `${version.best_metric.replace(/_/g, ' ')} ${score(value)}`;
 }
 
-export function versionRow(context: Context, version: ModelVersion, options: VersionRowOptions = {}): VersionRow {
+export function versionRow(
+  context: Context,
+  version: ModelVersion,
+  options: VersionRowOptions = {},
+): VersionRow {
   let current = version;
   const name = h('span', { class: 'dft-version-name' });
   const bar = progressBar('Progress');
   const figure = h('span', { class: 'dft-version-figure' });
   const words = h('span', { class: 'dft-version-words' });
-  const open = h('button', { type: 'button', class: 'dft-version-open', 'data-testid': 'version-open' }, name, bar.element, figure, words);
+  const open = h(
+    'button',
+    { type: 'button', class: 'dft-version-open', 'data-testid': 'version-open' },
+    name,
+    bar.element,
+    figure,
+    words,
+  );
   const remove = button({
     label: 'Delete',
     icon: 'close',
     bare: true,
     testid: 'version-delete',
     onClick: async () => {
-      const changed = await deleteVersion(context, current, element.closest<HTMLElement>('.dft-part') ?? document.body);
+      const changed = await deleteVersion(
+        context,
+        current,
+        element.closest<HTMLElement>('.dft-part') ?? document.body,
+      );
       if (changed) {
         options.onChange?.(changed);
         update(changed);
@@ -81,7 +100,13 @@ export function versionRow(context: Context, version: ModelVersion, options: Ver
     if (options.onOpen) {
       options.onOpen(current);
     } else {
-      context.open?.({ kind: 'version', owner: current.owner, app: current.app, model: current.model, version: current.id });
+      context.open?.({
+        kind: 'version',
+        owner: current.owner,
+        app: current.app,
+        model: current.model,
+        version: current.id,
+      });
     }
   });
 
@@ -96,7 +121,13 @@ export function versionRow(context: Context, version: ModelVersion, options: Ver
     bar.set(next.state === 'starting' ? null : next.progress);
     bar.element.setAttribute('aria-label', `Progress of ${label}`);
     const value = next.metrics[next.best_metric];
-    figure.textContent = finished ? (next.state === 'trained' ? score(value) : next.state) : bar.element.hidden ? '' : percent(next.progress);
+    figure.textContent = finished
+      ? next.state === 'trained'
+        ? score(value)
+        : next.state
+      : bar.element.hidden
+        ? ''
+        : percent(next.progress);
     words.textContent = next.state === 'trained' ? '' : versionWords(next);
     words.hidden = words.textContent === '';
     const started = next.started ?? next.created;

@@ -27,7 +27,12 @@ export function versionView(host: HTMLElement, context: Context, target: Version
     stop: async () => {
       try {
         setVersion(await client.call('stop_version', { params }));
-        notify(context, root, `${params.version} stops after this step and keeps its best checkpoint.`, 'info');
+        notify(
+          context,
+          root,
+          `${params.version} stops after this step and keeps its best checkpoint.`,
+          'info',
+        );
       } catch (error) {
         notify(context, root, messageOf(error), 'error');
       }
@@ -46,7 +51,14 @@ export function versionView(host: HTMLElement, context: Context, target: Version
   const rate = chart({ title: 'Learning rate', x: 'step', testid: 'chart-lrate' });
   const scores = chart({ title: 'Validation', x: 'epoch', testid: 'chart-metrics', range: [0, 1] });
   const validationLoss = chart({ title: 'Validation loss', x: 'epoch', testid: 'chart-validation-loss' });
-  const charts = h('div', { class: 'dft-charts' }, loss.element, scores.element, validationLoss.element, rate.element);
+  const charts = h(
+    'div',
+    { class: 'dft-charts' },
+    loss.element,
+    scores.element,
+    validationLoss.element,
+    rate.element,
+  );
   const concepts = h('section', { class: 'dft-by-concept' });
   const resources = h('section', { class: 'dft-resources', 'data-testid': 'version-resources' });
   const log = logView(context, params, scope);
@@ -63,7 +75,12 @@ export function versionView(host: HTMLElement, context: Context, target: Version
     configuration(context, params),
   );
   const state = h('div', {}, loading());
-  const root = h('article', { class: 'dft-part dft-version', 'data-testid': 'version-view', 'data-seq': 0 }, state, content);
+  const root = h(
+    'article',
+    { class: 'dft-part dft-version', 'data-testid': 'version-view', 'data-seq': 0 },
+    state,
+    content,
+  );
   host.append(root);
 
   const history = new History(
@@ -132,7 +149,10 @@ export function versionView(host: HTMLElement, context: Context, target: Version
         setVersion({ ...version, state: 'deleted' });
       } else if (!version) {
         content.hidden = true;
-        fill(state, failure(error, () => void load()));
+        fill(
+          state,
+          failure(error, () => void load()),
+        );
       }
     }
   };

@@ -43,7 +43,9 @@ async function walk(entries: FileSystemEntry[], loose: File[]): Promise<Chosen> 
   for (let entry = pending.shift(); entry; entry = pending.shift()) {
     const name = entry.fullPath.replace(/^\//, '');
     if (entry.isFile) {
-      const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+      const file = await new Promise<File>((resolve, reject) =>
+        (entry as FileSystemFileEntry).file(resolve, reject),
+      );
       found.push({ name, file });
     } else if (!isHidden(name)) {
       pending.push(...(await children(entry as FileSystemDirectoryEntry)));
@@ -57,7 +59,9 @@ async function children(folder: FileSystemDirectoryEntry): Promise<FileSystemEnt
   const reader = folder.createReader();
   const all: FileSystemEntry[] = [];
   for (;;) {
-    const batch = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+    const batch = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
     if (batch.length === 0) {
       return all;
     }

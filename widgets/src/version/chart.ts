@@ -54,11 +54,17 @@ export function chart(options: ChartOptions): Chart {
 
   const settings = (): uPlot.Options => {
     const style = getComputedStyle(element);
-    const colour = (name: string, fallback: string): string => style.getPropertyValue(name).trim() || fallback;
+    const colour = (name: string, fallback: string): string =>
+      style.getPropertyValue(name).trim() || fallback;
     const text = colour('--jp-ui-font-color1', '#333');
     const grid = colour('--jp-border-color2', '#ddd');
     const font = `11px ${colour('--jp-ui-font-family', 'system-ui, sans-serif')}`;
-    const axis = { stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 } };
+    const axis = {
+      stroke: text,
+      font,
+      grid: { stroke: grid, width: 1 },
+      ticks: { stroke: grid, width: 1, size: 4 },
+    };
     const formatted = (_: uPlot, values: number[]): string[] => values.map((value) => number(value));
     const pointed = data[0].length < 60;
     return {
@@ -68,7 +74,12 @@ export function chart(options: ChartOptions): Chart {
       legend: { live: true },
       scales: { x: { time: false, range: spread }, y: options.range ? { range: options.range } : {} },
       axes: [
-        { ...axis, size: 28, gap: 2, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 2e4, 5e4, 1e5] },
+        {
+          ...axis,
+          size: 28,
+          gap: 2,
+          incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 2e4, 5e4, 1e5],
+        },
         { ...axis, size: widthOf, gap: 3, values: formatted },
       ],
       series: [
@@ -103,7 +114,11 @@ export function chart(options: ChartOptions): Chart {
     ctx.font = font.replace('11px', `${11 * devicePixelRatio}px`);
     const right = x < bbox.left + bbox.width / 2;
     ctx.textAlign = right ? 'left' : 'right';
-    ctx.fillText('best', x + (right ? 4 : -4) * devicePixelRatio, bbox.top + bbox.height - 6 * devicePixelRatio);
+    ctx.fillText(
+      'best',
+      x + (right ? 4 : -4) * devicePixelRatio,
+      bbox.top + bbox.height - 6 * devicePixelRatio,
+    );
     ctx.restore();
   };
 
@@ -116,7 +131,10 @@ export function chart(options: ChartOptions): Chart {
   });
   resize.observe(canvas);
   const theme = new MutationObserver(build);
-  theme.observe(document.body, { attributes: true, attributeFilter: ['data-jp-theme-name', 'data-jp-theme-light', 'class'] });
+  theme.observe(document.body, {
+    attributes: true,
+    attributeFilter: ['data-jp-theme-name', 'data-jp-theme-light', 'class'],
+  });
 
   return {
     element,
@@ -154,5 +172,7 @@ function widthOf(_: uPlot, values: string[] | null): number {
 }
 
 function latestWords(series: [string, (number | null)[]][]): string {
-  return series.map(([name, values]) => `${name.replace(/_/g, ' ')} ${number(values[values.length - 1])}`).join(', ');
+  return series
+    .map(([name, values]) => `${name.replace(/_/g, ' ')} ${number(values[values.length - 1])}`)
+    .join(', ');
 }

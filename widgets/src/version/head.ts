@@ -45,7 +45,16 @@ export function versionHead(actions: HeadActions): Head {
   const element = h(
     'header',
     { class: 'dft-head' },
-    h('div', { class: 'dft-row dft-wrap' }, title, state, h('span', { class: 'dft-grow' }), predict, stop, remove),
+    h(
+      'div',
+      { class: 'dft-row dft-wrap' },
+      title,
+      state,
+      h('span', { class: 'dft-grow' }),
+      predict,
+      stop,
+      remove,
+    ),
     bar.element,
     words,
     used,
@@ -103,7 +112,9 @@ function reasonView(version: ModelVersion): HTMLElement {
     { class: 'dft-failure', role: 'alert', 'data-testid': 'version-reason' },
     icon('warning'),
     h('div', { class: 'dft-failure-text dft-pre' }, text),
-    copyButton(() => `${version.owner}/${version.app}/${version.model}/${version.id} (${version.job})\n${text}`),
+    copyButton(
+      () => `${version.owner}/${version.app}/${version.model}/${version.id} (${version.job})\n${text}`,
+    ),
   );
 }
 

@@ -22,7 +22,12 @@ export function logView(context: Context, target: VersionTarget, scope: Scope): 
   let busy = false;
   let timer = 0;
 
-  const search = textInput({ type: 'search', placeholder: 'Search the log', 'aria-label': 'Search the log', 'data-testid': 'log-search' });
+  const search = textInput({
+    type: 'search',
+    placeholder: 'Search the log',
+    'aria-label': 'Search the log',
+    'data-testid': 'log-search',
+  });
   const found = h('span', { class: 'dft-help', role: 'status' });
   const text = h('pre', { class: 'dft-log', tabindex: 0, 'aria-label': 'Log', 'data-testid': 'log' });
   const element = h(
@@ -48,7 +53,11 @@ export function logView(context: Context, target: VersionTarget, scope: Scope): 
     const following = text.scrollHeight - text.scrollTop - text.clientHeight < 30;
     text.textContent = shown.join('\n') || (wanted ? '' : 'Nothing was printed yet.');
     const left = matching.length - shown.length;
-    found.textContent = wanted ? plural(matching.length, 'line') : left > 0 ? `${plural(left, 'earlier line')} not shown` : '';
+    found.textContent = wanted
+      ? plural(matching.length, 'line')
+      : left > 0
+        ? `${plural(left, 'earlier line')} not shown`
+        : '';
     if (following) {
       text.scrollTop = text.scrollHeight;
     }

@@ -12,7 +12,10 @@ export function figure(value: string, name: string, title?: string): HTMLElement
 }
 
 /** The metrics that count now: the version's own once it has them, else the best epoch's so far. */
-export function currentMetrics(version: ModelVersion, run: Run): { metrics: Metrics; byConcept: Record<string, Metrics>; epoch: number | null } {
+export function currentMetrics(
+  version: ModelVersion,
+  run: Run,
+): { metrics: Metrics; byConcept: Record<string, Metrics>; epoch: number | null } {
   if (version.state === 'trained' && Object.keys(version.metrics).length > 0) {
     return { metrics: version.metrics, byConcept: version.metrics_by_concept, epoch: version.best_epoch };
   }
@@ -51,7 +54,12 @@ export function conceptTable(element: HTMLElement, version: ModelVersion, run: R
         h(
           'thead',
           {},
-          h('tr', {}, h('th', { scope: 'col' }, 'Concept'), ...columns.map((name) => h('th', { scope: 'col' }, words(name)))),
+          h(
+            'tr',
+            {},
+            h('th', { scope: 'col' }, 'Concept'),
+            ...columns.map((name) => h('th', { scope: 'col' }, words(name))),
+          ),
         ),
         h(
           'tbody',
@@ -70,7 +78,11 @@ export function conceptTable(element: HTMLElement, version: ModelVersion, run: R
   );
 }
 
-export function resourceFigures(element: HTMLElement, resources: Resources | null, started: Run['started']): void {
+export function resourceFigures(
+  element: HTMLElement,
+  resources: Resources | null,
+  started: Run['started'],
+): void {
   element.hidden = resources === null && started === null;
   const shown: Child[] = [];
   if (resources) {
@@ -94,24 +106,41 @@ export function resourceFigures(element: HTMLElement, resources: Resources | nul
 export function warningList(element: HTMLElement, version: ModelVersion, run: Run): void {
   const warnings = [...new Set([...version.warnings, ...run.warnings])].filter(Boolean);
   element.hidden = warnings.length === 0;
-  fill(element, ...warnings.map((text) => h('div', { class: 'dft-warning', role: 'note' }, icon('warning'), h('span', {}, text))));
+  fill(
+    element,
+    ...warnings.map((text) =>
+      h('div', { class: 'dft-warning', role: 'note' }, icon('warning'), h('span', {}, text)),
+    ),
+  );
 }
 
 /** The complete spec of the job, asked for when it is opened. */
 export function configuration(context: Context, target: VersionTarget): HTMLDetailsElement {
   const body = h('div');
-  const element = h('details', { class: 'dft-section', 'data-testid': 'configuration' }, h('summary', {}, 'Configuration'), body);
+  const element = h(
+    'details',
+    { class: 'dft-section', 'data-testid': 'configuration' },
+    h('summary', {}, 'Configuration'),
+    body,
+  );
   const load = async (): Promise<void> => {
     fill(body, loading());
     try {
       const spec = JSON.stringify(await context.client.call('spec', { params: target }), null, 2);
       fill(
         body,
-        h('div', { class: 'dft-row dft-end' }, copyButton(() => spec, 'Copy', 'configuration-copy')),
+        h(
+          'div',
+          { class: 'dft-row dft-end' },
+          copyButton(() => spec, 'Copy', 'configuration-copy'),
+        ),
         h('pre', { class: 'dft-log', tabindex: 0, 'aria-label': 'Configuration' }, spec),
       );
     } catch (error) {
-      fill(body, failure(error, () => void load()));
+      fill(
+        body,
+        failure(error, () => void load()),
+      );
     }
   };
   element.addEventListener('toggle', () => {
@@ -123,11 +152,18 @@ export function configuration(context: Context, target: VersionTarget): HTMLDeta
 }
 
 function cell(value: number | null | undefined): string {
-  return value !== null && value !== undefined && (value > 1 || Number.isInteger(value)) && value !== 1 && value !== 0
+  return value !== null &&
+    value !== undefined &&
+    (value > 1 || Number.isInteger(value)) &&
+    value !== 1 &&
+    value !== 0
     ? number(value)
     : score(value);
 }
 
 function words(name: string): string {
-  return name.replace(/_/g, ' ').replace(/\broc auc\b/, 'ROC AUC').replace(/\bf1\b/, 'F1');
+  return name
+    .replace(/_/g, ' ')
+    .replace(/\broc auc\b/, 'ROC AUC')
+    .replace(/\bf1\b/, 'F1');
 }
