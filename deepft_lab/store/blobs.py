@@ -47,7 +47,7 @@ class Blobs:
         return self._remote.cat_file(self._key(sha256)) if self._remote else self.path(sha256).read_bytes()
 
     def adopt(self, path: Path, sha256: str) -> bool:
-        """Moves a finished file of the same disk in. False where the content was there already; then the file is removed."""
+        """Moves a finished file of the same disk in. False where the content was there: the file is then removed."""
         if self.has(sha256):
             path.unlink()
             return False

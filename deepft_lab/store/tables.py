@@ -3,8 +3,6 @@
 Every list is paged along an integer key that only grows. `labels` is what `annotations` (append-only) add up to.
 """
 
-from __future__ import annotations
-
 from sqlalchemy import (
     JSON,
     BigInteger,

@@ -1,0 +1,69 @@
+"""What is no app's: who calls, the machine, templates, the end of the server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from deepft_lab import params
+from deepft_lab._version import __version__
+from deepft_lab.lab.jobs import running_by_gpu
+from deepft_lab.records import Caller, CheckedParams, CheckParams, Count, Machine, Me, Shutdown, TemplateList
+
+if TYPE_CHECKING:
+    from deepft_lab.lab.lab import Lab
+
+
+def me(lab: Lab, caller: Caller) -> Me:
+    return Me(
+        user=caller.user,
+        administrator=caller.administrator,
+        version=__version__,
+        store=str(lab.path),
+        owner_of_store=True,  # a server that does not own its store forwards the question to the one that does
+    )
+
+
+def machine(lab: Lab, caller: Caller) -> Machine:
+    found = lab.engine.machine()
+    jobs = lab.jobs.unfinished
+    by_gpu = running_by_gpu(lab.jobs)
+    return msgspec.structs.replace(
+        found,
+        gpus=[msgspec.structs.replace(gpu, job=by_gpu.get(gpu.index)) for gpu in found.gpus],
+        running=sum(not live.waits for live in jobs),
+        waiting=sum(live.waits for live in jobs),
+    )
+
+
+def templates(lab: Lab, caller: Caller) -> TemplateList:
+    return lab.catalog.list()
+
+
+def check_params(lab: Lab, caller: Caller, *, template: str, body: CheckParams) -> CheckedParams:
+    """What the form shows while a person types: every fault, the learning rate of a step, the steps."""
+    found = lab.catalog.get(template)
+    values, faults = params.check(found.fields, body.values)
+    gpus = values.get("num_gpus")
+    ranks = gpus if isinstance(gpus, int) and gpus > 0 else 1
+    steps = params.steps_per_epoch(values, body.examples, ranks)
+    epochs = values.get("num_epochs")
+    return CheckedParams(
+        values=values,
+        faults=faults,
+        effective_lrate=params.effective_lrate(values, ranks),
+        steps_per_epoch=steps,
+        total_steps=steps * epochs if steps and isinstance(epochs, int) and epochs > 0 else None,
+    )
+
+
+def shutdown(lab: Lab, caller: Caller, *, body: Shutdown) -> Count:
+    """Calls `lab.on_shutdown` now, or when the last job has ended. Answers how many jobs are still to end."""
+    left = len(lab.jobs.unfinished)
+    if lab.on_shutdown is not None:
+        if left:
+            lab.jobs.when_idle = lab.on_shutdown
+        else:
+            lab.on_shutdown()
+    return Count(count=left)

@@ -1,0 +1,215 @@
+"""Training: settle every choice, freeze what it trains on, write the job folder whole, and queue it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
+
+from deepft_lab import manifest, params, spec
+from deepft_lab._version import __version__
+from deepft_lab.errors import Conflict, InvalidParams
+from deepft_lab.lab import selection
+from deepft_lab.lab.access import find, find_app
+from deepft_lab.lab.datasets import keep_version
+from deepft_lab.lab.examples import Example, gather
+from deepft_lab.lab.split import default_seed
+from deepft_lab.lab.versions import find_version
+from deepft_lab.lab.versions import version as version_record
+from deepft_lab.records import Caller, Fault, ModelVersion, Template, Train
+from deepft_lab.store import tables as t
+from deepft_lab.store.blobs import full_disk_in_words
+
+if TYPE_CHECKING:
+    from deepft_lab.lab.lab import Lab
+
+VALIDATION_FRACTION = 0.2
+MAX_FRACTION = 0.9
+
+
+def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: Train) -> ModelVersion:
+    """Raises InvalidParams with every fault at once, WeightsNotFound before anything is queued."""
+    with lab.database.reading() as connection:
+        app_key = find_app(connection, owner, app)["key"]
+        row = find(connection, t.models, app_key, "model", model)
+        template = lab.catalog.get(row["template"])
+        values, faults = params.check(template.fields, row["values"])
+        given = values.get("seed")
+        seed = given if isinstance(given, int) and given >= 0 else default_seed(owner, app, model)
+        chosen, concepts = _choose(connection, app_key, row, body, template, values, seed)
+    faults += chosen.faults
+    if faults:
+        words = "; ".join(f"{fault.field} = {fault.value!r}: {fault.reason}" for fault in faults)
+        raise InvalidParams(f"The model {model!r} cannot be trained so. {words}", faults)
+    weights = lab.catalog.find_weights(template, values)
+
+    held_out = not isinstance(body.validation, str)
+
+    def freeze(examples: list[Example], dataset: str) -> tuple[str, bytes]:
+        content = manifest.dump(concepts, (example.entry() for example in examples))
+        keep_version(
+            lab, caller, app=app_key, dataset=dataset, concepts=concepts, inputs=len(examples), content=content
+        )
+        return manifest.identify(content), content
+
+    # A part of a dataset is no version of it: it is kept without the dataset's name.
+    part = held_out and bool(chosen.validation)
+    train_version, train_content = freeze(chosen.training, "" if part else body.dataset or "")
+    validation_version, validation_content = None, b""
+    if chosen.validation:
+        name = body.validation if isinstance(body.validation, str) else ""
+        validation_version, validation_content = freeze(chosen.validation, name)
+
+    job = uuid.uuid4().hex[:16]
+    job_spec = spec.JobSpec(
+        job=job,
+        owner=owner,
+        app=app,
+        model=model,
+        version="",
+        user=caller.user,
+        type=row["type"],
+        template=template,
+        values=values,
+        concepts=concepts,
+        exclusive=chosen.exclusive,
+        train_version=train_version,
+        validation_version=validation_version,
+        blobs=str(lab.blobs.folder.absolute()),
+        weights=None if weights is None else str(weights),
+        seed=seed,
+        code_version=__version__,
+    )
+    folder = lab.job_folder(job)
+    try:
+        with lab.database.writing() as connection:
+            number = _next_number(connection, row["key"])
+            job_spec = msgspec.structs.replace(job_spec, version=f"v{number}")
+            _write_folder(folder, job_spec, train_content, validation_content)
+            version_row = {
+                "model": row["key"],
+                "id": job_spec.version,
+                "job": job,
+                "template": template.id,
+                "template_hash": template.hash,
+                "values": values,
+                "concepts": concepts,
+                "dataset": body.dataset,
+                "train_version": train_version,
+                "validation_version": validation_version,
+                "description": body.description,
+                "author": caller.user,
+                "created": time.time(),
+                "state": "queued",
+                "attempt": 1,
+                "num_gpus": _num_gpus(values),
+                "reason": "",
+                "warnings": chosen.warnings,
+            }
+            connection.execute(insert(t.versions).values(version_row))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    with lab.database.reading() as connection:
+        queued = find_version(connection, owner, app, model, job_spec.version)
+    lab.jobs.add(queued)
+    lab.hub.changed(owner, app, "versions")
+    lab.hub.changed(owner, app, "datasets")
+    return version_record(lab, caller, owner=owner, app=app, model=model, version=job_spec.version)
+
+
+def _choose(
+    connection: Connection,
+    app: int,
+    model: RowMapping,
+    body: Train,
+    template: Template,
+    values: Mapping[str, Any],
+    seed: int,
+) -> tuple[selection.Selection, list[str]]:
+    """The inputs, split and labelled, with every fault of the choice."""
+    every = select(t.concepts.c.name).where(t.concepts.c.app == app).order_by(t.concepts.c.name)
+    known = list(connection.execute(every).scalars())
+    concepts = sorted(known if model["concepts"] is None else model["concepts"])
+    faults: list[Fault] = []
+    if not concepts:
+        faults.append(Fault("concepts", [], "The app has no concepts yet. Label some inputs first."))
+
+    def members(field: str, dataset: str | None) -> list[Example]:
+        if dataset is None:
+            return gather(connection, app, concepts=concepts)
+        key = select(t.datasets.c.key).where(t.datasets.c.app == app, t.datasets.c.id == dataset)
+        found = connection.execute(key).scalar()
+        if found is None:
+            names = select(t.datasets.c.id).where(t.datasets.c.app == app).order_by(t.datasets.c.id)
+            known = ", ".join(connection.execute(names).scalars()) or "none"
+            faults.append(Fault(field, dataset, f"There is no dataset {dataset!r} in this app. Known are: {known}."))
+            return []
+        examples = gather(connection, app, dataset=found, concepts=concepts)
+        if not examples:
+            faults.append(Fault(field, dataset, f"The dataset {dataset!r} has no inputs."))
+        return examples
+
+    validation, fraction = None, float(template.recipe.get("validation_fraction") or VALIDATION_FRACTION)
+    if isinstance(body.validation, str):
+        validation = members("validation", body.validation)
+        if body.validation == body.dataset:
+            reason = "Training and validation on the same dataset measure nothing. Choose another, or a fraction."
+            faults.append(Fault("validation", body.validation, reason))
+            validation = []
+    elif body.validation is not None:
+        fraction = float(body.validation)
+        if not 0 <= fraction <= MAX_FRACTION:
+            reason = f"The fraction that is held out lies between 0 and {MAX_FRACTION:g}."
+            faults.append(Fault("validation", body.validation, reason))
+    if faults:
+        return selection.Selection(training=[], validation=[], faults=faults, warnings=[]), concepts
+    source = members("dataset", body.dataset)
+    if faults:
+        return selection.Selection(training=[], validation=[], faults=faults, warnings=[]), concepts
+    chosen = selection.select(
+        concepts=concepts,
+        source=source,
+        validation=validation,
+        fraction=fraction,
+        seed=seed,
+        exclusivity=values.get("concepts_mutually_exclusive", "auto"),
+        names=(body.dataset or "", body.validation if isinstance(body.validation, str) else ""),
+    )
+    return chosen, concepts
+
+
+def _num_gpus(values: Mapping[str, Any]) -> int:
+    wanted = values.get("num_gpus")
+    return wanted if isinstance(wanted, int) and wanted > 0 else 1
+
+
+def _next_number(connection: Connection, model: int) -> int:
+    changed = connection.execute(
+        update(t.models).where(t.models.c.key == model).values(last_version=t.models.c.last_version + 1)
+    )
+    if not changed.rowcount:
+        raise Conflict("The model was deleted meanwhile.")
+    return connection.execute(select(func.max(t.models.c.last_version)).where(t.models.c.key == model)).scalar_one()
+
+
+def _write_folder(folder: Path, job: spec.JobSpec, training: bytes, validation: bytes) -> None:
+    """A folder is there whole or not at all: it is filled under another name."""
+    filling = folder.with_name(f".{folder.name}")
+    with full_disk_in_words(folder.parent):
+        try:
+            filling.mkdir(mode=0o700)
+            spec.write(filling / "spec.json", job)
+            spec.write_whole(filling / "train.jsonl", training)
+            if validation:
+                spec.write_whole(filling / "validation.jsonl", validation)
+            filling.rename(folder)
+        except BaseException:
+            shutil.rmtree(filling, ignore_errors=True)
+            raise
