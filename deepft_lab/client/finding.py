@@ -142,7 +142,7 @@ def _start() -> tuple[Place, Me]:
     command = [
         sys.executable,
         "-m",
-        "deepft_lab.server.headless",
+        "deepft_lab.server",
         "--ends-when-idle",
         f"--ServerApp.port={_free_port()}",
     ]
@@ -167,12 +167,13 @@ def _start() -> tuple[Place, Me]:
             me, reason = ask(place, max(1.0, deadline - time.monotonic()))
             if me is not None:
                 return place, me
+            time.sleep(0.5)
         time.sleep(0.05)
     else:
         process.terminate()
     lines = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
     raise ServerNotFound(
-        f"No server runs, and one could not be started within {START_SECONDS:.0f} s: {reason}. "
+        f"No server runs, and one could not be started within {START_SECONDS:.0f} s: {reason.rstrip('.')}. "
         f"Its log {log} ends with:\n{lines}\n`jupyter deepft doctor` says what is wrong here."
     )
 

@@ -15,6 +15,14 @@ from deepft_lab.server.extension import DeepFTLab
 
 IDLE_SECONDS = 60
 
+# Before the arguments that were given, which may say otherwise; above what configuration files say.
+FIRST = (
+    "--ServerApp.ip=127.0.0.1",
+    "--ServerApp.open_browser=False",
+    "--ServerApp.no_browser_open_file=True",
+    "--ServerApp.allow_root=True",  # there are no kernels to protect from
+)
+
 
 class HeadlessServer(ServerApp):
     """Only what signing in, status and ending it need."""
@@ -35,23 +43,12 @@ class Headless(DeepFTLab):
 
     serverapp_class = HeadlessServer
     load_other_extensions = False
-    serverapp_config = {
-        "ip": "127.0.0.1",
-        "open_browser": False,
-        "no_browser_open_file": True,
-        "allow_root": True,  # there are no kernels to protect from
-        "jpserver_extensions": {"deepft_lab": True},
-    }
 
 
 def main(argv: list[str] | None = None) -> None:
     """Serves until it is ended."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [*FIRST, *(sys.argv[1:] if argv is None else argv)]
     if "--ends-when-idle" in arguments:
         arguments.remove("--ends-when-idle")
         arguments.append(f"--DeepFTLab.idle_seconds={IDLE_SECONDS}")
     Headless.launch_instance(arguments)
-
-
-if __name__ == "__main__":
-    main()
