@@ -67,15 +67,14 @@ class JupyterServer:
         commands = {
             "lab": ["-m", "jupyterlab"],
             "server": ["-m", "jupyter_server"],
-            "headless": ["-m", "deepft_lab.cli", "serve"],
+            "headless": ["-m", "deepft_lab.server"],
         }
         command = [sys.executable, *commands[self.kind]]
         command += [f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"]
-        command += [f"--ServerApp.root_dir={self.home / 'work'}", "--ServerApp.open_browser=False"]
         if self.kind != "headless":
+            command += [f"--ServerApp.root_dir={self.home / 'work'}", "--ServerApp.open_browser=False"]
             command += ["--ServerApp.jpserver_extensions={'deepft_lab': True}"]
-        if os.geteuid() == 0:
-            command.append("--allow-root")
+            command += ["--ServerApp.allow_root=True"] if os.geteuid() == 0 else []
         log = open(self.home / "server.log", "ab")  # noqa: SIM115 - handed to the process
         with log:
             self.process = subprocess.Popen(
