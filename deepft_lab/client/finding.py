@@ -109,9 +109,21 @@ def _known(token: str | None) -> Iterator[Place]:
     if environment.get("JUPYTERHUB_SERVICE_URL"):
         hub_token = environment.get("JUPYTERHUB_API_TOKEN", "")
         yield Place(environment["JUPYTERHUB_SERVICE_URL"], token or hub_token, "JUPYTERHUB_SERVICE_URL")
-    owner = _read_json(default_store() / "owner.json")
-    if owner:
-        yield Place(owner["url"], token or owner.get("token", ""), f"the owner of the store {default_store()}")
+    found = owner(default_store(), token)
+    if found:
+        yield found
+
+
+def owner(store: Path, token: str | None = None) -> Place | None:
+    """The server that owns a store, as its owner.json says; it may have ended since."""
+    found = _read_json(store / "owner.json")
+    return Place(found["url"], token or found.get("token", ""), f"the owner of the store {store}") if found else None
+
+
+def running_servers() -> list[Place]:
+    """Every Jupyter server of this person that left a file saying how to reach it."""
+    found = [_read_json(path) for path in sorted(Path(jupyter_runtime_dir()).glob("jpserver-*[0-9].json"))]
+    return [Place(each["url"], each.get("token", ""), f"process {each.get('pid')}") for each in found if each]
 
 
 def default_store() -> Path:

@@ -19,7 +19,6 @@ IDLE_SECONDS = 60
 FIRST = (
     "--ServerApp.ip=127.0.0.1",
     "--ServerApp.open_browser=False",
-    "--ServerApp.no_browser_open_file=True",
     "--ServerApp.allow_root=True",  # there are no kernels to protect from
 )
 
@@ -28,6 +27,7 @@ class HeadlessServer(ServerApp):
     """Only what signing in, status and ending it need."""
 
     name = "deepft"
+    no_browser_open_file = True
     default_services = ("api", "auth", "security", "shutdown")  # type: ignore[assignment]
 
     def init_configurables(self) -> None:
