@@ -59,6 +59,8 @@ export interface UploadReport {
   errors: [name: string, reason: string][];
   warnings: string[];
   inputs: string[];
+  /** Names of the files that were added, and of those that were there already. */
+  names: { added: string[]; duplicates: string[] };
   cancelled: boolean;
   seconds: number;
 }
@@ -73,6 +75,8 @@ export interface ModelFormTarget extends AppTarget {
   /** A model was created, or its values were saved. */
   onCreated?(model: import('./api').Model): void;
   onTrain?(version: ModelVersion): void;
+  /** What the form holds now: the template, and every value. */
+  onValue?(value: Record<string, unknown>): void;
 }
 
 export interface VersionViewTarget extends VersionTarget {

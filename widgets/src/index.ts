@@ -1,5 +1,6 @@
 /** The parts that the sidebar and the notebook panels draw with. Styles: `@deepft-lab/parts/lib/style.css`. */
 export * from './api';
+export { sharePage } from './cell';
 export { ApiError, Client, serverSettings } from './client';
 export type { CallOptions, Settings } from './client';
 export * from './context';

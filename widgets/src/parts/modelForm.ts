@@ -92,6 +92,7 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
   function changed(): void {
     const trainBody = training.read() ?? {};
     python.set(code(trainBody));
+    target.onValue?.({ template: cards.chosen?.id ?? '', ...fields.values });
     const dirty = model === null || content() !== saved;
     save.hidden = model !== null && !dirty;
     const caption = save.querySelector('span');
@@ -127,7 +128,8 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
       );
       const moved: [string, unknown][] = template !== model.template ? [['template', template]] : [];
       if (differing.length + moved.length > 0) {
-        lines.push(call('model.update_params', [], [...moved, ...differing]));
+        const method = moved.length > 0 ? 'model.update' : 'model.update_params';
+        lines.push(call(method, [], [...moved, ...differing]));
       }
     }
     const choices: [string, unknown][] = [];

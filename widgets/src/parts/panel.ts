@@ -18,6 +18,8 @@ export function mountPanel(host: HTMLElement, context: Context, target: PanelTar
   const { kind, owner, app } = target;
   const model = target.model ?? '';
   const version = target.version ?? '';
+  host.classList.add('dft-cell');
+  host.setAttribute('data-lm-suppress-shortcuts', 'true');
   switch (kind) {
     case 'upload':
       return uploader(host, context, { owner, app });

@@ -34,6 +34,7 @@ export async function uploadAll(
     errors: [],
     warnings: [],
     inputs: [],
+    names: { added: [], duplicates: [] },
     cancelled: false,
     seconds: 0,
   };
@@ -94,8 +95,10 @@ function record(
 ): void {
   if (outcome.outcome === 'added') {
     report.added += 1;
+    report.names.added.push(name);
   } else if (outcome.outcome === 'duplicate') {
     report.duplicates += 1;
+    report.names.duplicates.push(name);
   } else {
     report.errors.push([name, outcome.reason]);
   }

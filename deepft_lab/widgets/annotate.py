@@ -1,0 +1,143 @@
+"""The class labeller in a cell: one picture after the other, unlabelled ones first; each answer is an annotation.
+
+Unlike the other panels this one lives in the kernel, because ipyannotations does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import ipywidgets
+import traitlets
+
+from deepft_lab.errors import DeepFTError, InvalidRequest
+from deepft_lab.records import Input, PictureQuery
+from deepft_lab.widgets import picture
+from deepft_lab.widgets.labelling import OneConcept, SeveralConcepts
+from deepft_lab.widgets.panel import Bundled, bundle
+from deepft_lab.widgets.queue import AnnotationQueue
+
+if TYPE_CHECKING:
+    from deepft_lab.client.app import App
+
+SIDE = 512  # pixels of the picture that is shown
+
+
+class _Keys(anywidget.AnyWidget):
+    """The panel's keyboard; see widgets/src/panels/keys.ts."""
+
+    _esm = bundle("keys")
+
+
+class AnnotatePanel(Bundled, ipywidgets.VBox):
+    """Labels the inputs of an app. `value` lists what was answered here: input, name and concepts.
+
+    `several=True` lets an input bear any number of concepts. `concepts` are the choices (default: all of the app; new
+    ones may be typed). Further keywords choose the inputs, as in `app.inputs`: dataset=, concept=, metadata=.
+    """
+
+    kind = "annotate"
+
+    value: Any = traitlets.List(help="Answers given here, oldest first: {input, name, concepts}.")
+
+    def __init__(
+        self, app: App, kind: str = "class", *, several: bool = False, concepts: list[str] | None = None, **filter: Any
+    ) -> None:
+        if kind != "class":
+            raise InvalidRequest(
+                f"There is no annotator of the kind {kind!r} yet; kind='class' puts concepts on inputs."
+            )
+        self.app = app
+        self._queue = AnnotationQueue(app, filter)
+        self._answers: list[Input] = []
+        options = concepts if concepts is not None else [concept.name for concept in app.concepts()]
+        labeller = SeveralConcepts if several else OneConcept
+        self._several = several
+        self._labeller = labeller(options, self._answered, self._skipped, self._undone)
+        self._status = ipywidgets.Label()
+        keys = _Keys(layout={"display": "none"})
+        keys.on_msg(lambda _, message, __: self._labeller.press(str(message.get("key", ""))))
+        super().__init__([self._status, self._labeller, keys])
+        self.add_class("deepft-annotate")
+        self._advance()
+
+    # -- what a person does --
+
+    def _answered(self, concepts: list[str]) -> None:
+        current = self._queue.current
+        if current is None:
+            return
+        if self._save(current, concepts):
+            self._answers.append(current)
+            self.value = [*self.value, {"input": current.id, "name": current.name, "concepts": concepts}]
+            self._advance()
+
+    def _skipped(self) -> None:
+        if self._queue.current is not None:
+            self._advance()
+
+    def _undone(self) -> None:
+        if not self._answers:
+            return
+        before = self._answers[-1]
+        now = set(self.value[-1]["concepts"])
+        positive = [label.concept for label in before.labels if label.positive]
+        negative = [label.concept for label in before.labels if not label.positive]
+        if self._annotate(before, positive, negative, sorted(now - {label.concept for label in before.labels})):
+            self._answers.pop()
+            self.value = self.value[:-1]
+            self._show(self._queue.backward(before))
+
+    # -- what comes of it --
+
+    def _save(self, input: Input, concepts: list[str]) -> bool:
+        """The answer is all that is positive: what was there before and is not in it is taken off."""
+        gone = [label.concept for label in input.labels if label.positive and label.concept not in concepts]
+        return self._annotate(input, concepts, [], gone)
+
+    def _annotate(self, input: Input, positive: list[str], negative: list[str], remove: list[str]) -> bool:
+        if not (positive or negative or remove):
+            return True
+        try:
+            self.app.annotate(input, positive=positive, negative=negative, remove=remove)
+        except DeepFTError as error:
+            self._status.value = f"{input.name} was not saved: {error.message}"
+            return False
+        return True
+
+    def _advance(self) -> None:
+        try:
+            self._show(self._queue.forward())
+        except DeepFTError as error:
+            self._status.value = error.message
+
+    def _show(self, input: Input | None) -> None:
+        if input is None:
+            self._labeller.layout.display = "none"
+            self._status.value = f"That was the last input. {self._counted()}"
+            return
+        self._labeller.layout.display = None
+        shown = self.app.call("thumbnail", input=input.id, query=PictureQuery(side=SIDE))
+        known = [label.concept for label in input.labels if label.positive]
+        self._labeller.show(shown, known)
+        words = f" · now: {', '.join(known)}" if known else ""
+        self._status.value = f"{input.name}{words} · {self._counted()}"
+
+    def _counted(self) -> str:
+        return f"{len(self.value)} answered here, {self._queue.left()} unlabelled"
+
+    # -- how it is shown --
+
+    def target(self) -> dict[str, str | None]:
+        return {"owner": self.app.owner, "app": self.app.id, "model": None, "version": None}
+
+    def summary(self) -> str:
+        return f"AnnotatePanel of {self.app.id}: {len(self.value)} answered"
+
+    def picture(self) -> str:
+        texts = [self._status.value, *(f"{a['name']}: {', '.join(a['concepts']) or 'none'}" for a in self.value[-10:])]
+        return picture.lines(f"Annotation of {self.app.id}", texts)
+
+    def __repr__(self) -> str:
+        return self.summary()
