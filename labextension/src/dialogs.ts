@@ -86,9 +86,10 @@ function checkId(value: string): string {
   if (value.length > 64) {
     return `An id has at most 64 characters; this one has ${value.length}.`;
   }
-  const wrong = value.match(/[^A-Za-z0-9_-]/);
+  const wrong = value.match(/[^A-Za-z0-9_-]/u);
   if (wrong) {
-    return `“${wrong[0] === ' ' ? 'a space' : wrong[0]}” cannot stand in an id: letters, digits, “-” and “_” can.`;
+    const name = wrong[0] === ' ' ? 'A space' : `“${wrong[0]}”`;
+    return `${name} cannot stand in an id: letters, digits, “-” and “_” can.`;
   }
   return ID.test(value) ? '' : 'Type an id.';
 }

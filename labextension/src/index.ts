@@ -72,7 +72,8 @@ function addPanels(application: JupyterFrontEnd, rendermime: IRenderMimeRegistry
         panelFactory(context, {
           create: (mimeType, options) => own.getFactory(mimeType)!.createRenderer(options),
           known: (mimeType) => own.getFactory(mimeType) !== undefined,
-          kernel: () => document.sessionContext.session?.kernel !== undefined,
+          kernel: () => Boolean(document.sessionContext.session?.kernel),
+          ready: () => document.sessionContext.ready,
         }),
       );
       return new DisposableDelegate(() => own.removeMimeType(PANEL_MIME));

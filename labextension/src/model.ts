@@ -38,6 +38,7 @@ export interface Contents {
 const REMEMBERED = 'deepft-lab:app';
 const REFRESH_PAUSE = 250; // milliseconds; an upload says "changed" for every file
 const MACHINE_PAUSE = 5000;
+const LOST_PAUSE = 3000;
 
 export class LabModel implements IDisposable {
   me: Me | null = null;
@@ -62,6 +63,7 @@ export class LabModel implements IDisposable {
   private again = false;
   private timer = 0;
   private machineTimer = 0;
+  private lostTimer = 0;
 
   constructor(
     readonly client: Client,
@@ -135,6 +137,7 @@ export class LabModel implements IDisposable {
       this.isDisposed = true;
       this.unsubscribe();
       window.clearTimeout(this.timer);
+      window.clearTimeout(this.lostTimer);
       window.clearInterval(this.machineTimer);
       Signal.clearData(this);
     }
@@ -190,11 +193,22 @@ export class LabModel implements IDisposable {
     } else if (message.kind === 'changed') {
       this.schedule();
     } else if (message.kind === 'connection') {
-      this.connected = message.connected;
-      if (message.connected) {
-        this.schedule();
-      }
+      this.takeConnection(message.connected);
+    }
+  }
+
+  /** A connection that is soon back is not worth a word. */
+  private takeConnection(connected: boolean): void {
+    window.clearTimeout(this.lostTimer);
+    if (connected) {
+      this.connected = true;
+      this.schedule();
       this._changed.emit();
+    } else {
+      this.lostTimer = window.setTimeout(() => {
+        this.connected = false;
+        this._changed.emit();
+      }, LOST_PAUSE);
     }
   }
 

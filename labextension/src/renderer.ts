@@ -15,13 +15,18 @@ const WIDGET_MIME = 'application/vnd.jupyter.widget-view+json';
 /** Below the widget renderer's -10, so that this one is asked first. */
 const RANK = -20;
 
-const PATIENCE = 3000; // milliseconds until a widget that only says "Loading" counts as lost
+/** Milliseconds between the attempts to have the widget drawn: its manager may come a while after the kernel. */
+const PAUSES = [0, 300, 1000, 2000, 4000];
+
+const PATIENCE = 1500; // milliseconds for one attempt
 
 /** Where a notebook's own renderers are, and whether it has a kernel. */
 export interface Surroundings {
   create(mimeType: string, options: IRenderMime.IRendererOptions): IRenderMime.IRenderer;
   known(mimeType: string): boolean;
   kernel(): boolean;
+  /** Resolves once the notebook has its kernel, a new one or the one that it had before a reload. */
+  ready(): Promise<void>;
 }
 
 /** `safe`: the part takes ids from the output and nothing else; a widget is created only in a trusted notebook. */
@@ -40,7 +45,6 @@ export function panelFactory(
 export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
   private part: Part | null = null;
   private target: PanelTarget | null = null;
-  private readonly host = new Widget();
 
   constructor(
     private readonly context: Context,
@@ -49,67 +53,89 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
   ) {
     super();
     this.addClass('deepft-Panel');
-    this.host.addClass('deepft-Panel-host');
     this.node.dataset['testid'] = 'deepft-panel';
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     this.target = model.data[PANEL_MIME] as unknown as PanelTarget;
     const { surroundings } = this;
-    const delegate =
-      model.trusted && model.data[WIDGET_MIME] && surroundings?.kernel() && surroundings.known(WIDGET_MIME);
-    if (delegate && surroundings) {
-      const inner = surroundings.create(WIDGET_MIME, { ...this.options, mimeType: WIDGET_MIME });
-      this.addWidget(inner);
+    if (!surroundings || !model.trusted || !model.data[WIDGET_MIME]) {
+      this.draw();
+    } else if (surroundings.kernel()) {
       // Not awaited: a widget that is still loading must not hold the notebook up.
-      void settle(inner, model).then((drawn) => {
-        if (!drawn && !this.isDisposed) {
-          inner.dispose();
-          this.draw();
-        }
-      });
+      void this.drawWidget(model, surroundings).then((drawn) => drawn || this.draw());
     } else {
       this.draw();
+      void surroundings.ready().then(() => this.drawWidget(model, surroundings));
     }
   }
 
   override dispose(): void {
-    this.part?.dispose();
-    this.part = null;
+    this.clear();
     super.dispose();
   }
 
+  /** The part, from here. */
   private draw(): void {
-    this.part?.dispose();
-    this.addWidget(this.host);
+    if (this.isDisposed || !this.target) {
+      return;
+    }
+    this.clear();
+    const host = new Widget();
+    host.addClass('deepft-Panel-host');
+    this.addWidget(host);
+    this.part = mountPanel(host.node, this.context, this.target);
     this.node.dataset['drawn'] = 'part';
-    if (this.target) {
-      this.part = mountPanel(this.host.node, this.context, this.target);
+  }
+
+  /** The widget, in the place of what is there. False when the kernel does not have it. */
+  private async drawWidget(model: IRenderMime.IMimeModel, surroundings: Surroundings): Promise<boolean> {
+    for (const pause of PAUSES) {
+      await sleep(pause);
+      if (this.isDisposed) {
+        return false;
+      }
+      if (!surroundings.known(WIDGET_MIME)) {
+        continue;
+      }
+      const inner = surroundings.create(WIDGET_MIME, { ...this.options, mimeType: WIDGET_MIME });
+      inner.setHidden(this.part !== null);
+      this.addWidget(inner);
+      await Promise.race([inner.renderModel(model).catch(() => undefined), sleep(PATIENCE)]);
+      if (this.isDisposed) {
+        return false;
+      }
+      if (isDrawn(inner)) {
+        this.clear(inner);
+        inner.show();
+        this.node.dataset['drawn'] = 'widget';
+        return true;
+      }
+      const lost = inner.node.textContent?.startsWith('Error') ?? false;
+      inner.dispose();
+      if (lost) {
+        return false;
+      }
+    }
+    return false;
+  }
+
+  private clear(but?: Widget): void {
+    this.part?.dispose();
+    this.part = null;
+    for (const widget of [...this.widgets]) {
+      if (widget !== but) {
+        widget.dispose();
+      }
     }
   }
 }
 
-/** True once the widget is drawn; false when its model is not found, or it goes on loading. */
-async function settle(inner: IRenderMime.IRenderer, model: IRenderMime.IMimeModel): Promise<boolean> {
-  const rendered = inner.renderModel(model).then(
-    () => true,
-    () => false,
-  );
-  const late = new Promise<boolean>((resolve) => window.setTimeout(() => resolve(true), PATIENCE));
-  if (!(await Promise.race([rendered, late]))) {
-    return false;
-  }
-  if (isDrawn(inner)) {
-    return true;
-  }
-  // The renderer says "Loading widget..." until the kernel's widgets are known, and then tries by itself again.
-  if (!inner.node.textContent?.startsWith('Error')) {
-    await new Promise((resolve) => window.setTimeout(resolve, PATIENCE));
-  }
-  return isDrawn(inner);
+/** Where the widget renderer has no widget it holds a text alone: "Loading widget...", or an error. */
+function isDrawn(inner: IRenderMime.IRenderer): boolean {
+  return !inner.isDisposed && inner.node.childElementCount > 0;
 }
 
-/** The widget renderer holds a text where it has no widget. */
-function isDrawn(inner: IRenderMime.IRenderer): boolean {
-  return inner.isDisposed || inner.node.childElementCount > 0;
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => window.setTimeout(resolve, milliseconds));
 }

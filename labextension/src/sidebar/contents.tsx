@@ -45,7 +45,7 @@ export function AppHead({ app, actions }: HeadProps): JSX.Element {
 
 interface ContentsProps {
   contents: Contents;
-  context: Context;
+  context: Required<Context>;
   actions: Actions;
 }
 
@@ -113,7 +113,7 @@ export function AppContents({ contents, context, actions }: ContentsProps): JSX.
 interface ModelProps {
   model: Model;
   versions: readonly ModelVersion[];
-  context: Context;
+  context: Required<Context>;
   actions: Actions;
 }
 

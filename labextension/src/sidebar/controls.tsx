@@ -91,7 +91,7 @@ export function Row({ label, title, testid, value, onOpen, children }: RowProps)
 }
 
 interface VersionProps {
-  context: Context;
+  context: Required<Context>;
   version: ModelVersion;
   full?: boolean;
 }
@@ -111,5 +111,28 @@ export function Version({ context, version, full }: VersionProps): JSX.Element {
     // The row follows `version` by itself below; it is made anew only for another job.
   }, [context, version.job, full]);
   useEffect(() => row.current?.update(version), [version]);
-  return <li className="deepft-Version" ref={host} />;
+  return (
+    <>
+      <li className="deepft-Version" ref={host} />
+      {version.state === 'failed' && <Details version={version} context={context} />}
+    </>
+  );
+}
+
+/** The way from a failure's one line to its log. */
+function Details({ version, context }: VersionProps): JSX.Element {
+  const { owner, app, model, id } = version;
+  return (
+    <li className="deepft-Details">
+      <button
+        type="button"
+        className="deepft-Link"
+        title={`${version.reason}\nOpen ${id} with its log`}
+        data-testid="version-details"
+        onClick={() => context.open({ kind: 'version', owner, app, model, version: id })}
+      >
+        Details
+      </button>
+    </li>
+  );
 }

@@ -21,7 +21,7 @@ export class Sidebar extends ReactWidget {
   constructor(
     application: JupyterFrontEnd,
     private readonly lab: LabModel,
-    private readonly context: Context,
+    private readonly context: Required<Context>,
   ) {
     super();
     this.id = 'deepft-lab-sidebar';
@@ -114,7 +114,7 @@ export class Sidebar extends ReactWidget {
 interface AppsProps {
   lab: LabModel;
   actions: Actions;
-  context: Context;
+  context: Required<Context>;
 }
 
 /** The chosen app, or the list to choose from, or how to begin. */
