@@ -77,7 +77,7 @@ def make(
 
 
 def photos(folder: Path) -> Labelled:
-    """The pictures of a folder of folders; each folder's name is its concept. Files that are no pictures are left out."""
+    """The pictures of a folder of folders; each one's name is its concept."""
     found = []
     for path in sorted(folder.glob("*/*")):
         found.append((path.read_bytes(), {path.parent.name: 1}))

@@ -35,7 +35,7 @@ _STOP_EVERY = 10  # steps between two looks at the stop file where ranks must ag
 
 
 def train(spec: JobSpec, folder: Path, say: Say) -> Result:
-    """Trains the model of a job folder: leaves `model/` there, returns the outcome, raises DeepFTError with the reason."""
+    """Trains the model of a job folder: leaves `model/` there and returns the outcome. Raises DeepFTError."""
     task = TASKS[spec.type]
     plan = recipe.read(spec.template.recipe, spec.type)
     values, concepts, exclusive = spec.values, spec.concepts, spec.exclusive
