@@ -51,7 +51,7 @@ class _Mended:
         for button, tip in (
             (self.skip_button, "Next picture, without an answer"),
             (self.undo_button, "Back (Backspace)"),
-        ):  # type: ignore[attr-defined]
+        ):
             button.tooltip = tip
 
     def show(self, picture: bytes, concepts: Sequence[str] = ()) -> None:

@@ -32,6 +32,7 @@ export type StreamHandler = (message: StreamMessage) => void;
 
 const FIRST_PAUSE = 500; // milliseconds
 const LONGEST_PAUSE = 15_000;
+const HIDDEN = 60_000; // a tab that nobody looks at gives its connection back: a browser has six for a server
 const SILENCE = 60_000; // the server sends a heartbeat more often than this
 
 export class Stream {
@@ -72,7 +73,7 @@ export class Stream {
         return;
       }
       this.setConnected(false);
-      await sleep(this.pause, signal);
+      await (document.hidden ? untilVisible(signal) : sleep(this.pause, signal));
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
     }
   }
@@ -82,6 +83,13 @@ export class Stream {
     const end = (): void => connection.abort();
     signal.addEventListener('abort', end);
     let timer = window.setTimeout(end, SILENCE);
+    let hidden = 0;
+    const onVisibility = (): void => {
+      window.clearTimeout(hidden);
+      hidden = document.hidden ? window.setTimeout(end, HIDDEN) : 0;
+    };
+    document.addEventListener('visibilitychange', onVisibility);
+    onVisibility();
     try {
       const response = await this.client.open('events_stream', {
         query: this.cursor ? { after: this.cursor } : {},
@@ -110,6 +118,8 @@ export class Stream {
       }
     } finally {
       window.clearTimeout(timer);
+      window.clearTimeout(hidden);
+      document.removeEventListener('visibilitychange', onVisibility);
       signal.removeEventListener('abort', end);
       connection.abort();
     }
@@ -192,5 +202,18 @@ function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
       window.clearTimeout(timer);
       resolve();
     });
+  });
+}
+
+function untilVisible(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (!document.hidden || signal.aborted) {
+        document.removeEventListener('visibilitychange', look);
+        resolve();
+      }
+    };
+    document.addEventListener('visibilitychange', look);
+    signal.addEventListener('abort', look);
   });
 }

@@ -113,7 +113,9 @@ export function parameters(context: Context, onChange: () => void): Parameters {
         more.open = true;
       }
     }
-    const { effective_lrate: rate, steps_per_epoch: steps, total_steps: total } = checked ?? {};
+    const { effective_lrate: effective, steps_per_epoch: steps, total_steps: total } = checked ?? {};
+    const known = ![...faults.keys()].some((name) => /lrate|batch_size/.test(name));
+    const rate = known ? effective : null;
     fill(
       facts,
       rate !== null && rate !== undefined && fact('Effective learning rate', number(rate), 'effective-lrate'),

@@ -101,6 +101,7 @@ export function selectionBar(actions: BarActions): SelectionBar {
         label: 'Metadata',
         icon: 'code',
         testid: 'bar-metadata-open',
+        title: 'Metadata',
         onClick: () => {
           metadataRow.hidden = !metadataRow.hidden;
           metadata.focus();

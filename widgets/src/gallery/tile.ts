@@ -104,5 +104,5 @@ export function hue(name: string): number {
   for (let index = 0; index < name.length; index += 1) {
     hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
   }
-  return (hash >>> 0) % 360;
+  return Math.round(((hash >>> 0) * 137.508) % 360); // the golden angle sets neighbours apart
 }

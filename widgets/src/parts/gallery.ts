@@ -230,6 +230,8 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
         if (/input|concept|dataset|annotation/.test(message.data.what)) {
           soon.call();
         }
+      } else if (message.kind === 'connection' && message.connected && list.loaded) {
+        soon.call(); // what changed while the stream was away
       }
     }),
   );

@@ -94,7 +94,7 @@ export function chart(options: ChartOptions): Chart {
           value: (_: uPlot, value: number | null) => number(value),
         })),
       ],
-      hooks: { draw: [(self) => drawMark(self, text, font)] },
+      hooks: { draw: [(self) => drawMark(self, text, font)], setCursor: [showLatest] },
     };
   };
 
@@ -150,6 +150,9 @@ export function chart(options: ChartOptions): Chart {
       } else {
         plot.setData(data);
       }
+      if (plot) {
+        showLatest(plot);
+      }
     },
     dispose() {
       resize.disconnect();
@@ -158,6 +161,13 @@ export function chart(options: ChartOptions): Chart {
       element.remove();
     },
   };
+}
+
+/** While nothing is pointed at, the legend shows the newest values. */
+function showLatest(plot: uPlot): void {
+  if (plot.cursor.idx === null || plot.cursor.idx === undefined) {
+    plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+  }
 }
 
 /** Room at both sides of a single point. */

@@ -163,6 +163,8 @@ function cell(value: number | null | undefined): string {
 
 function words(name: string): string {
   return name
+    .replace(/^loss$/, 'validation loss')
+
     .replace(/_/g, ' ')
     .replace(/\broc auc\b/, 'ROC AUC')
     .replace(/\bf1\b/, 'F1');
