@@ -26,6 +26,8 @@ from deepft_lab.server.forward import FORWARDED, OwnerGone
 from deepft_lab.server.handlers import Handler
 from deepft_lab.server.ownership import Owner
 
+UNKNOWN = 2**62  # the size of a body that does not announce it
+DISCARDED_BYTES = 1024 * 1024  # what is read from somebody who is not signed in, to be thrown away
 PIECE = 1024 * 1024  # bytes written at a time, and the most that is kept in memory
 WAITING_PIECES = 8  # pieces of tornado's 64 KiB that wait for the owner
 
@@ -35,12 +37,6 @@ class UploadHandler(Handler):
     """PUT of a file. `prepare` has the whole say; `data_received` writes; `put` hands over to the lab."""
 
     async def prepare(self) -> None:  # type: ignore[override]
-        await super().prepare()
-        operation = self.operation
-        assert operation.query is not None
-        # @authorized asks only once the body is there, which is too late here.
-        if not await ensure_async(self.authorizer.is_authorized(self, self.current_user, "write", self.auth_resource)):
-            raise web.HTTPError(403, f"You may not write {self.auth_resource}")
         self._fault: BaseException | None = None
         self._buffer = bytearray()
         self._file: BinaryIO | None = None
@@ -50,9 +46,27 @@ class UploadHandler(Handler):
         # The connection's own limit would cut the line without a word; ours is checked below, and says so.
         connection: Any = self.request.connection
         connection.set_max_body_size(2**62)
-        limit = self.app.max_file_bytes
-        announced = int(self.request.headers.get("Content-Length") or 0)
-        if announced > limit:
+        announced = int(self.request.headers.get("Content-Length") or UNKNOWN)
+        trusted = False
+        try:
+            await super().prepare()
+            trusted = True
+            await self._admit(announced)
+        except Exception as fault:
+            # An answer before the body has come makes tornado cut the line, and the sender may never see the words. So
+            # the body of a refused upload is read and thrown away: of any size from those who are signed in.
+            if not trusted and announced > DISCARDED_BYTES:
+                raise
+            self._fault = fault
+
+    async def _admit(self, announced: int) -> None:
+        """All that can be said before the body comes. Raises what the answer will be."""
+        operation = self.operation
+        assert operation.query is not None
+        # @authorized asks only once the body is there, which is too late here.
+        if not await ensure_async(self.authorizer.is_authorized(self, self.current_user, "write", self.auth_resource)):
+            raise web.HTTPError(403, f"You may not write {self.auth_resource}")
+        if self.app.max_file_bytes < announced < UNKNOWN:
             raise self._too_large(announced)
         self._query = decode.query(operation.query, self.request.query_arguments)
         place = await self.service.place(forwarded=FORWARDED in self.request.headers)
@@ -81,10 +95,10 @@ class UploadHandler(Handler):
         raise AssertionError("An upload is answered where its body was read.")
 
     async def serve(self, parameters: dict[str, str]) -> None:
-        if self._queue is not None:
-            return await self._end_of_forwarding()
         if self._fault is not None:
             raise self._fault
+        if self._queue is not None:
+            return await self._end_of_forwarding()
         with self.service.request():
             answer = await self.service.in_thread(self._hand_over, parameters)
         self.finish(msgspec.json.encode(answer))

@@ -1,0 +1,32 @@
+"""What the tests of the server have in common."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from harness import TOKEN, JupyterServer
+from PIL import Image
+
+
+def signed_in(server: JupyterServer) -> httpx.Client:
+    """A client with the server's token."""
+    return httpx.Client(base_url=server.url, headers={"Authorization": f"token {TOKEN}"}, timeout=60, trust_env=False)
+
+
+def picture(colour: int = 0, side: int = 32, format: str = "PNG") -> bytes:
+    """A small picture; another colour is another content."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), (colour % 256, colour // 256 % 256, 7)).save(buffer, format)
+    return buffer.getvalue()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """What the condition gives once it is true; its last answer when it does not become so."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
