@@ -58,7 +58,9 @@ class AnnotatePanel(Bundled, ipywidgets.VBox):
         self._status = ipywidgets.Label()
         keys = _Keys(layout={"display": "none"})
         keys.on_msg(lambda _, message, __: self._labeller.press(str(message.get("key", ""))))
-        super().__init__([self._status, self._labeller, keys])
+        answers = "1 to 0 choose, Enter submits" if several else "1 to 0 answer"
+        hint = ipywidgets.Label(f"Keys, after a click here: {answers}, Backspace goes back.")
+        super().__init__([self._status, self._labeller, hint, keys])
         self.add_class("deepft-annotate")
         self._advance()
 

@@ -88,6 +88,12 @@ class OneConcept(_Mended, ClassLabeller):
         self._prepare(answered, skipped, undone)
         self._compose()
 
+    def _compose(self, change: Any = None) -> None:
+        super()._compose(change)
+        buttons = getattr(self.control_elements, "buttons", {})
+        for key, button in zip(KEYS, buttons.values(), strict=False):
+            button.button.tooltip = f"Key {key}"
+
     def submit(self, sender: Any) -> None:
         if isinstance(sender, ipywidgets.Text):
             sender.value = sender.value.strip()

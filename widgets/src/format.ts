@@ -75,3 +75,11 @@ export function moment(time: number): string {
 export function plural(count: number, noun: string): string {
   return `${number(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
+
+/** A metric's name as people write it: `f1_macro` is "F1 macro". */
+export function metricName(name: string): string {
+  return name
+    .replace(/_/g, ' ')
+    .replace(/\broc auc\b/, 'ROC AUC')
+    .replace(/\bf1\b/, 'F1');
+}

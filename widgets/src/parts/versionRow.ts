@@ -3,7 +3,7 @@ import type { ModelVersion } from '../api';
 import type { Context } from '../context';
 import { button, progressBar } from '../controls';
 import { fill, h } from '../dom';
-import { duration, moment, ago, number, percent, score } from '../format';
+import { metricName, duration, moment, ago, number, percent, score } from '../format';
 import { deleteVersion, isFinished } from './deletion';
 
 export interface VersionRowOptions {
@@ -57,7 +57,7 @@ function bestWords(version: ModelVersion): string {
   const value = version.metrics[version.best_metric];
   return value === undefined || value === null
     ? 'trained'
-    : `${version.best_metric.replace(/_/g, ' ')} ${score(value)}`;
+    : `${metricName(version.best_metric)} ${score(value)}`;
 }
 
 export function versionRow(

@@ -49,7 +49,7 @@ export function versionView(host: HTMLElement, context: Context, target: Version
   const figures = h('div', { class: 'dft-figures', 'data-testid': 'version-metrics' });
   const loss = chart({ title: 'Training loss', x: 'step', testid: 'chart-loss' });
   const rate = chart({ title: 'Learning rate', x: 'step', testid: 'chart-lrate' });
-  const scores = chart({ title: 'Validation', x: 'epoch', testid: 'chart-metrics', range: [0, 1] });
+  const scores = chart({ title: 'Validation', x: 'epoch', testid: 'chart-metrics', scores: true });
   const validationLoss = chart({ title: 'Validation loss', x: 'epoch', testid: 'chart-validation-loss' });
   const charts = h(
     'div',

@@ -1,15 +1,15 @@
 /** A curve chart by uPlot that follows its width and the page's theme. */
 import uPlot from 'uplot';
 import { fill, h } from '../dom';
-import { number } from '../format';
+import { metricName, number } from '../format';
 
 export interface ChartOptions {
   title: string;
   /** Name of the x axis: "step" or "epoch". */
   x: string;
   testid?: string;
-  /** Fixed range of y, such as scores between 0 and 1. */
-  range?: [number, number];
+  /** The values are scores between 0 and 1. */
+  scores?: boolean;
 }
 
 export interface Chart {
@@ -72,7 +72,7 @@ export function chart(options: ChartOptions): Chart {
       height: HEIGHT,
       cursor: { y: false, drag: { x: true, y: false } },
       legend: { live: true },
-      scales: { x: { time: false, range: spread }, y: options.range ? { range: options.range } : {} },
+      scales: { x: { time: false, range: spread }, y: options.scores ? { range: scoreRange } : {} },
       axes: [
         {
           ...axis,
@@ -85,10 +85,10 @@ export function chart(options: ChartOptions): Chart {
       series: [
         { label: options.x, value: (_, value) => (value === null ? '–' : number(value)) },
         ...shown.map(([name], index) => ({
-          label: name.replace(/_/g, ' '),
+          label: metricName(name),
           stroke: colour(...COLOURS[index % COLOURS.length]),
           width: 1.75,
-          dash: DASHES[Math.floor(index / COLOURS.length) % DASHES.length],
+          dash: DASHES[index % DASHES.length],
           points: { show: pointed, size: 5 },
           spanGaps: true,
           value: (_: uPlot, value: number | null) => number(value),
@@ -170,6 +170,11 @@ function showLatest(plot: uPlot): void {
   }
 }
 
+/** Scores from a little below the least to 1, so that curves near the top can be told apart. */
+function scoreRange(_: uPlot, low: number, high: number): [number, number] {
+  return [Math.max(0, Math.floor((low - 0.03) * 20) / 20), Math.max(high, 1)];
+}
+
 /** Room at both sides of a single point. */
 function spread(_: uPlot, low: number, high: number): [number, number] {
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
@@ -183,6 +188,6 @@ function widthOf(_: uPlot, values: string[] | null): number {
 
 function latestWords(series: [string, (number | null)[]][]): string {
   return series
-    .map(([name, values]) => `${name.replace(/_/g, ' ')} ${number(values[values.length - 1])}`)
+    .map(([name, values]) => `${metricName(name)} ${number(values[values.length - 1])}`)
     .join(', ');
 }

@@ -4,7 +4,7 @@ import { copyButton, failure, icon, loading } from '../controls';
 import type { Context, VersionTarget } from '../context';
 import { fill, h } from '../dom';
 import type { Child } from '../dom';
-import { bytes, number, score } from '../format';
+import { bytes, metricName, number, score } from '../format';
 import type { Metrics, Resources, Run } from './run';
 
 export function figure(value: string, name: string, title?: string): HTMLElement {
@@ -30,7 +30,10 @@ export function metricFigures(element: HTMLElement, version: ModelVersion, run: 
   const names = Object.keys(metrics);
   element.hidden = names.length === 0;
   const title = epoch === null ? '' : `of epoch ${epoch}, on the validation inputs`;
-  fill(element, ...names.map((name) => figure(score(metrics[name]), words(name), `${words(name)} ${title}`)));
+  fill(
+    element,
+    ...names.map((name) => figure(score(metrics[name]), figureName(name), `${metricName(name)} ${title}`)),
+  );
 }
 
 export function conceptTable(element: HTMLElement, version: ModelVersion, run: Run): void {
@@ -58,7 +61,7 @@ export function conceptTable(element: HTMLElement, version: ModelVersion, run: R
             'tr',
             {},
             h('th', { scope: 'col' }, 'Concept'),
-            ...columns.map((name) => h('th', { scope: 'col' }, words(name))),
+            ...columns.map((name) => h('th', { scope: 'col' }, metricName(name))),
           ),
         ),
         h(
@@ -161,11 +164,6 @@ function cell(value: number | null | undefined): string {
     : score(value);
 }
 
-function words(name: string): string {
-  return name
-    .replace(/^loss$/, 'validation loss')
-
-    .replace(/_/g, ' ')
-    .replace(/\broc auc\b/, 'ROC AUC')
-    .replace(/\bf1\b/, 'F1');
+function figureName(name: string): string {
+  return name === 'loss' ? 'validation loss' : metricName(name);
 }
