@@ -105,7 +105,9 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     # Network, optimizer, learning rates.
     model: nn.Module = task.build(plan, concepts, spec.weights)
     head = ARCHITECTURES[plan.architecture].head
-    optimizer = optimizers.build(plan.optimizer, model, head=head, weight_decay=values["weight_decay"])
+    optimizer = optimizers.build(
+        plan.optimizer, model, head=head, weight_decay=values["weight_decay"], pretrained=spec.weights is not None
+    )
     model, optimizer = accelerator.prepare(model, optimizer)
     bare: nn.Module = accelerator.unwrap_model(model)
     normalise = augment.normaliser(plan.mean, plan.deviation, device)

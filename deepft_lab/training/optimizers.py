@@ -11,12 +11,17 @@ from torch import nn
 from deepft_lab.training.recipe import Optimizer
 
 
-def build(settings: Optimizer, model: nn.Module, *, head: str, weight_decay: float) -> torch.optim.Optimizer:
-    """An optimizer over the whole graph; vectors (biases, norms) are not decayed, the head learns at its own factor."""
+def build(
+    settings: Optimizer, model: nn.Module, *, head: str, weight_decay: float, pretrained: bool
+) -> torch.optim.Optimizer:
+    """An optimizer over the whole graph; vectors (biases, norms) are not decayed.
+
+    A new head on a pretrained graph learns at its own factor; from a random start all parts are equally new.
+    """
     groups: dict[tuple[bool, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         in_head, decayed = name.startswith(head), parameter.ndim > 1
-        factor = settings.head_lrate_factor if in_head else 1.0
+        factor = settings.head_lrate_factor if in_head and pretrained else 1.0
         start = {"params": [], "weight_decay": weight_decay if decayed else 0.0, "factor": factor}
         groups.setdefault((in_head, decayed), start)["params"].append(parameter)
     return OPTIMIZERS[settings.name](list(groups.values()), settings)

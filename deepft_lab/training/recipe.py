@@ -34,7 +34,7 @@ class Optimizer(Part):
 
     name: Literal["adamw", "lamb", "sgd"]
     momentum: Share = 0.9  # sgd
-    head_lrate_factor: Positive = 1.0  # the new head's learning rate, over that of the pretrained graph
+    head_lrate_factor: Positive = 1.0  # the new head's learning rate, over that of a pretrained graph
     clip_norm: Positive | None = None  # largest norm of all gradients together
 
 
