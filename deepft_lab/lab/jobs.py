@@ -225,7 +225,6 @@ class Jobs:
 
     def _tend_all(self) -> None:
         while not self._stopping.is_set():
-            self._wake_starter.clear()
             try:
                 self._tend()
             except Exception:  # a border: a full disk or an engine that fails now may work a moment later
@@ -234,6 +233,7 @@ class Jobs:
             live = self.unfinished
             ending = any(job.view.said_end for job in live)
             self._wake_starter.wait(FOLLOW_SECONDS if ending else POLL_SECONDS if live else None)
+            self._wake_starter.clear()  # before the next look, so that nothing queued meanwhile is missed
 
     def _tend(self) -> None:
         for live in self.unfinished:

@@ -112,10 +112,10 @@ class Hub:
     def _tell_changes(self) -> None:
         while True:
             self._wake.wait()
+            self._wake.clear()  # before the look at what there is, so that nothing said meanwhile is missed
             if self._closed:
                 return
             time.sleep(GATHER_SECONDS)
-            self._wake.clear()
             with self.lock:
                 changes, self._changes = sorted(self._changes), set()
                 for owner, app, what in changes:

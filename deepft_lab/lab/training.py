@@ -22,14 +22,14 @@ from deepft_lab.lab.examples import Example, gather
 from deepft_lab.lab.split import default_seed
 from deepft_lab.lab.versions import find_version
 from deepft_lab.lab.versions import version as version_record
-from deepft_lab.records import Caller, Fault, ModelVersion, Template, Train
+from deepft_lab.records import Caller, Fault, ModelVersion, Train
 from deepft_lab.store import tables as t
 from deepft_lab.store.blobs import full_disk_in_words
 
 if TYPE_CHECKING:
     from deepft_lab.lab.lab import Lab
 
-VALIDATION_FRACTION = 0.2
+VALIDATION_FRACTION = 0.2  # held out where the template says nothing
 MAX_FRACTION = 0.9
 
 
@@ -42,7 +42,7 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
         values, faults = params.check(template.fields, row["values"])
         given = values.get("seed")
         seed = given if isinstance(given, int) and given >= 0 else default_seed(owner, app, model)
-        chosen, concepts = _choose(connection, app_key, row, body, template, values, seed)
+        chosen, concepts = _choose(connection, app_key, row, body, values, seed)
     faults += chosen.faults
     if faults:
         words = "; ".join(f"{fault.field} = {fault.value!r}: {fault.reason}" for fault in faults)
@@ -129,7 +129,6 @@ def _choose(
     app: int,
     model: RowMapping,
     body: Train,
-    template: Template,
     values: Mapping[str, Any],
     seed: int,
 ) -> tuple[selection.Selection, list[str]]:
@@ -156,7 +155,9 @@ def _choose(
             faults.append(Fault(field, dataset, f"The dataset {dataset!r} has no inputs."))
         return examples
 
-    validation, fraction = None, float(template.recipe.get("validation_fraction") or VALIDATION_FRACTION)
+    validation = None
+    held = values.get("validation")  # the template's own field; a fault of it is reported with the other values
+    fraction = float(held) if isinstance(held, (int, float)) else VALIDATION_FRACTION
     if isinstance(body.validation, str):
         validation = members("validation", body.validation)
         if body.validation == body.dataset:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, and_, create_engine, event, exc, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, create_engine, event, exc, func, select, true
 
 from deepft_lab.errors import StoreFull, Unavailable
 from deepft_lab.store import migrations
@@ -123,7 +123,7 @@ def metadata_has(connection: Connection, column: ColumnElement[Any], wanted: dic
         from sqlalchemy.dialects.postgresql import JSONB
 
         return cast(column, JSONB).contains(wanted)
-    return and_(*(_has(column, key, value) for key, value in wanted.items()))
+    return and_(true(), *(_has(column, key, value) for key, value in wanted.items()))
 
 
 def _has(column: ColumnElement[Any], key: str, value: Any) -> ColumnElement[bool]:

@@ -1,0 +1,88 @@
+"""The one check of hyperparameters."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from deepft_lab import params
+from deepft_lab.records import Field
+
+FIELDS = [
+    Field(name="batch_size", type="integer", default=64, help="", min=1, max=256, step=1),
+    Field(name="per_item_lrate", type="number", default=1e-5, help="", min=0),
+    Field(name="image_size", type="integer", default=224, help="", min=32, max=1024, step=16),
+    Field(name="flip", type="boolean", default=True, help=""),
+    Field(name="direction", type="choice", default="horizontal", help="", choices=["horizontal", "vertical"]),
+    Field(name="epochs_of_decay", type="integers", default=[30, 40], help="", min=1),
+    Field(name="note", type="text", default="", help=""),
+    Field(name="limit", type="number", default=None, help="", nullable=True),
+]
+
+
+def test_defaults_complete_the_values() -> None:
+    values, faults = params.check(FIELDS, {"batch_size": 16})
+    assert faults == []
+    assert values == {**params.defaults(FIELDS), "batch_size": 16}
+
+
+def test_every_fault_is_reported_at_once_and_wrong_values_stay() -> None:
+    given_values = {
+        "batch_size": 0,
+        "per_item_lrate": "fast",
+        "image_size": 100,
+        "flip": 1,
+        "direction": "sideways",
+        "epochs_of_decay": [1, 0.5],
+        "note": 3,
+        "nonsense": 1,
+    }
+    values, faults = params.check(FIELDS, given_values)
+    assert {fault.field for fault in faults} == set(given_values)
+    assert values["batch_size"] == 0 and values["direction"] == "sideways"
+    reasons = {fault.field: fault.reason for fault in faults}
+    assert "between 1 and 256" in reasons["batch_size"]
+    assert "steps of 16 from 32" in reasons["image_size"]
+    assert "horizontal, vertical" in reasons["direction"]
+
+
+def test_a_whole_number_may_come_as_a_float_but_no_number_as_a_text_or_a_boolean() -> None:
+    assert params.check(FIELDS, {"batch_size": 8.0})[0]["batch_size"] == 8
+    for wrong in ("8", True, 8.5, math.nan, math.inf, [8], {}):
+        assert params.check(FIELDS, {"batch_size": wrong})[1], wrong
+
+
+def test_null_only_where_the_field_allows_it() -> None:
+    assert not params.check(FIELDS, {"limit": None})[1]
+    assert params.check(FIELDS, {"batch_size": None})[1]
+
+
+@settings(deadline=None)
+@given(
+    some.dictionaries(
+        some.sampled_from([field.name for field in FIELDS]),
+        some.none() | some.booleans() | some.integers() | some.floats() | some.text(),
+    )
+)
+def test_no_value_breaks_the_check(values) -> None:
+    complete, faults = params.check(FIELDS, values)
+    assert set(complete) == {field.name for field in FIELDS}
+    assert {fault.field for fault in faults} <= set(values)
+
+
+def test_the_effective_learning_rate_is_per_item_times_batch_times_ranks() -> None:
+    values = {"per_item_lrate": 1.953125e-5, "batch_size": 64}
+    assert params.effective_lrate(values) == pytest.approx(0.00125)
+    assert params.effective_lrate(values, ranks=2) == pytest.approx(0.0025)
+    assert params.effective_lrate({"lrate": 0.1, "batch_size": 64}) == 0.1
+    assert params.effective_lrate({"per_item_lrate": "x", "batch_size": 64}) is None
+
+
+def test_steps_of_an_epoch_count_the_smaller_last_batch() -> None:
+    assert params.steps_per_epoch({"batch_size": 32}, 244) == 8
+    assert params.steps_per_epoch({"batch_size": 32}, 244, ranks=2) == 4
+    assert params.steps_per_epoch({"batch_size": 32}, None) is None
+    assert params.steps_per_epoch({"batch_size": "x"}, 10) is None
