@@ -10,6 +10,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,8 @@ def _start() -> tuple[Place, Me]:
             start_new_session=True,
             env={**os.environ, "JUPYTER_TOKEN": token, "DEEPFT_LAB_URL": "", "DEEPFT_LAB_TOKEN": ""},
         )
+    # Somebody must wait for it, or it stays a zombie once it has ended.
+    threading.Thread(target=process.wait, name="deepft-server", daemon=True).start()
     deadline = time.monotonic() + START_SECONDS
     reason = "it has not begun to listen"
     while time.monotonic() < deadline:

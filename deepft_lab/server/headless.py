@@ -15,18 +15,17 @@ from deepft_lab.server.extension import DeepFTLab
 
 IDLE_SECONDS = 60
 
-# Before the arguments that were given, which may say otherwise; above what configuration files say.
-FIRST = (
-    "--ServerApp.ip=127.0.0.1",
-    "--ServerApp.open_browser=False",
-    "--ServerApp.allow_root=True",  # there are no kernels to protect from
-)
+# What configuration files cannot change (they are written for servers with kernels); the command line can.
+FIRST = {
+    "ip": "127.0.0.1",
+    "open_browser": "False",
+    "allow_root": "True",  # there are no kernels to protect from
+}
 
 
 class HeadlessServer(ServerApp):
     """Only what signing in, status and ending it need."""
 
-    name = "deepft"
     no_browser_open_file = True
     default_services = ("api", "auth", "security", "shutdown")  # type: ignore[assignment]
 
@@ -36,6 +35,9 @@ class HeadlessServer(ServerApp):
 
     def init_resources(self) -> None:
         """The open-file limit is for kernels; there are none."""
+
+    def running_server_info(self, kernel_count: bool = True) -> str:
+        return f"DeepFT Lab serves at {self.display_url}"
 
 
 class Headless(DeepFTLab):
@@ -47,7 +49,11 @@ class Headless(DeepFTLab):
 
 def main(argv: list[str] | None = None) -> None:
     """Serves until it is ended."""
-    arguments = [*FIRST, *(sys.argv[1:] if argv is None else argv)]
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    given = {argument.partition("=")[0] for argument in arguments}
+    for name, value in FIRST.items():
+        if not given & {f"--{name}", f"--ServerApp.{name}"}:
+            arguments.append(f"--ServerApp.{name}={value}")
     if "--ends-when-idle" in arguments:
         arguments.remove("--ends-when-idle")
         arguments.append(f"--DeepFTLab.idle_seconds={IDLE_SECONDS}")
