@@ -73,10 +73,8 @@ export async function showText(text: string, title = 'Details'): Promise<void> {
 
 async function ask(question: Question): Promise<Answer> {
   const accept = { label: question.accept, className: 'deepft-accept' };
-  const buttons = [Dialog.cancelButton({ label: 'Keep it' })];
-  if (!question.danger) {
-    buttons[0] = Dialog.cancelButton();
-  }
+  // Where saying yes cancels a training, “Cancel” would be a riddle.
+  const buttons = [Dialog.cancelButton(question.danger ? { label: 'Keep it' } : {})];
   if (question.alternative) {
     buttons.push(Dialog.createButton({ label: question.alternative, className: 'deepft-alternative' }));
   }

@@ -2,19 +2,19 @@
 import type { ILayoutRestorer, JupyterFrontEnd } from '@jupyterlab/application';
 import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import type { LabIcon } from '@jupyterlab/ui-components';
-import type { Context, Part, Target } from '@deepft-lab/parts';
+import type { Context, Target } from '@deepft-lab/parts';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { CommandIDs } from './commands';
 import { inputsIcon, modelIcon, predictIcon, versionIcon } from './icons';
-import { inputsPage } from './pages/inputs';
+import { type GuardedPart, inputsPage } from './pages/inputs';
 import { modelPage } from './pages/model';
 import { versionPage } from './pages/version';
 
 /** A page of the main area: a part, and what it is about. */
 export class Page extends Widget {
-  private part: Part | null = null;
+  private part: GuardedPart | null = null;
 
   constructor(
     private readonly context: Required<Context>,
@@ -42,6 +42,11 @@ export class Page extends Widget {
     }
   }
 
+  /** Why closing loses something, or an empty string. */
+  get unfinished(): string {
+    return this.part?.unfinished?.() ?? '';
+  }
+
   override dispose(): void {
     this.part?.dispose();
     this.part = null;
@@ -61,7 +66,7 @@ export class Page extends Widget {
     }
   }
 
-  private mount(): Part {
+  private mount(): GuardedPart {
     const { context, target, node } = this;
     switch (target.kind) {
       case 'inputs':
@@ -83,7 +88,31 @@ export class Page extends Widget {
   }
 }
 
-export type PageTracker = WidgetTracker<MainAreaWidget<Page>>;
+/** A tab that asks first when closing it would lose something. */
+class PageTab extends MainAreaWidget<Page> {
+  constructor(
+    page: Page,
+    private readonly context: Required<Context>,
+  ) {
+    super({ content: page });
+  }
+
+  protected override onCloseRequest(message: Message): void {
+    const body = this.content.unfinished;
+    if (!body) {
+      super.onCloseRequest(message);
+      return;
+    }
+    const title = `Close ${this.title.label}?`;
+    void this.context.confirm({ title, body, accept: 'Close', danger: true }).then((answer) => {
+      if (answer === 'accept') {
+        this.dispose();
+      }
+    });
+  }
+}
+
+export type PageTracker = WidgetTracker<PageTab>;
 
 /** The tabs, and the way to open one. */
 export class MainArea {
@@ -103,7 +132,7 @@ export class MainArea {
   }
 
   /** Opens a tab, or brings the one that is open to the front. */
-  open(target: Target): MainAreaWidget<Page> {
+  open(target: Target): PageTab {
     const key = keyOf(target);
     let widget = this.tracker.find((one) => keyOf(one.content.target) === key);
     if (!widget) {
@@ -126,12 +155,12 @@ export class MainArea {
       .forEach((widget) => widget.dispose());
   }
 
-  private create(target: Target): MainAreaWidget<Page> {
+  private create(target: Target): PageTab {
     const page = new Page(this.context, target, () => {
       widget.id = idOf(page.target);
       void this.tracker.save(widget);
     });
-    const widget: MainAreaWidget<Page> = new MainAreaWidget({ content: page });
+    const widget = new PageTab(page, this.context);
     widget.id = idOf(target);
     widget.title.closable = true;
     return widget;

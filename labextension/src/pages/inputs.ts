@@ -1,12 +1,18 @@
 /** The page of an app's inputs: the gallery, and above it the uploader when it is wanted. */
 import { gallery, plural, uploader } from '@deepft-lab/parts';
 import type { AppTarget, Context, Part, UploadReport } from '@deepft-lab/parts';
+import { uploadToast } from './uploadToast';
+
+/** A page that asks before it is closed, with the reason, while something in it would be lost. */
+export interface GuardedPart extends Part {
+  unfinished?(): string;
+}
 
 export function inputsPage(
   host: HTMLElement,
   context: Required<Context>,
   target: AppTarget & { kind: 'inputs' | 'upload' },
-): Part {
+): GuardedPart {
   const { owner, app } = target;
   const section = document.createElement('details');
   section.className = 'deepft-UploadSection';
@@ -30,9 +36,13 @@ export function inputsPage(
     section.scrollIntoView({ block: 'nearest' });
   };
   host.addEventListener('deepft-upload', reveal);
+  const toast = uploadToast(body, app);
   return {
+    unfinished: () =>
+      toast.running() ? 'The upload is not finished: what is not sent yet is left out.' : '',
     dispose: () => {
       host.removeEventListener('deepft-upload', reveal);
+      toast.dispose();
       parts.forEach((part) => part.dispose());
       host.replaceChildren();
     },

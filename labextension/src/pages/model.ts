@@ -20,7 +20,12 @@ export function modelPage(
   if (target.model) {
     showVersions(target.model);
   }
-  const form = modelForm(body, context, {
+  // The tab takes the model's name when it is created; a toast would only cover the form's buttons.
+  const quiet: Context = {
+    ...context,
+    notify: (message, kind) => kind !== 'success' && context.notify(message, kind),
+  };
+  const form = modelForm(body, quiet, {
     owner,
     app,
     model: target.model,
@@ -50,7 +55,7 @@ function versionList(
 ): Part {
   const rows = new Map<string, VersionRow>();
   const heading = document.createElement('h3');
-  heading.textContent = 'Versions';
+  heading.textContent = `Versions of ${target.model}`;
   const list = document.createElement('div');
   list.className = 'deepft-VersionList-rows';
   host.classList.add('deepft-VersionList', 'dft-part');

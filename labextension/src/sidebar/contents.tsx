@@ -134,7 +134,7 @@ function ModelItem({ model, versions, context, actions }: ModelProps): JSX.Eleme
         <IconButton
           icon={runIcon}
           label={`Train ${model.id}`}
-          testid="model-train"
+          testid="model-item-train"
           onClick={() => actions.openModel(model)}
         />
         <IconButton
