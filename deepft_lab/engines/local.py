@@ -84,7 +84,7 @@ class LocalEngine:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, processes.VARIABLE: spec.job, **_import_path()},
+                env={**os.environ, processes.VARIABLE: spec.job, **import_path()},
                 start_new_session=True,
             )
         handle = processes.identity(process.pid)
@@ -190,7 +190,7 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _import_path() -> dict[str, str]:
+def import_path() -> dict[str, str]:
     """So that the job finds this package when the server runs from a checkout that is not installed."""
     package = str(Path(__file__).parent.parent.parent)
     paths = os.environ.get("PYTHONPATH", "")

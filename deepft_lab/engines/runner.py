@@ -30,7 +30,7 @@ WORKER = "deepft_lab.worker"
 # as the network itself. With these settings glibc keeps them.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30), "MALLOC_TOP_PAD_": str(64 * 2**20)}
 
-# A thread that has nothing to do sleeps. Spinning, the default, makes a job ten times slower as soon as anything else runs.
+# A thread that has nothing to do sleeps. Spinning, the default, makes a job ten times slower when anything else runs.
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -109,7 +109,6 @@ def launcher_settings(spec: job_folder.JobSpec) -> dict[str, object]:
 
 def environment(spec: job_folder.JobSpec) -> dict[str, str]:
     """The job's environment: its id, its threads, its GPUs."""
-    threads = str(spec.threads)
     variables = {
         **os.environ,
         processes.VARIABLE: spec.job,
@@ -118,12 +117,17 @@ def environment(spec: job_folder.JobSpec) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **ALLOCATOR,
         **WAITING,
+        **thread_counts(spec.threads),
     }
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
-        variables[name] = threads
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "ACCELERATE_MIXED_PRECISION"):
         variables.pop(name, None)  # of a launcher that the server itself may stand under
     return variables
+
+
+def thread_counts(threads: int) -> dict[str, str]:
+    """What the numerical libraries read; always stated, since a launcher's default is one thread."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    return dict.fromkeys(names, str(threads))
 
 
 def _launch(spec: job_folder.JobSpec, folder: Path) -> int:
