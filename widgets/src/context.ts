@@ -67,6 +67,8 @@ export interface UploadReport {
 
 export interface UploaderTarget extends AppTarget {
   onReport?(report: UploadReport): void;
+  /** The last upload's report, for a view that is drawn again. */
+  report?: UploadReport;
 }
 
 export interface ModelFormTarget extends AppTarget {

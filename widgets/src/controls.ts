@@ -279,6 +279,11 @@ export function ask(context: Context, host: HTMLElement, question: Question): Pr
       testid: 'confirm-accept',
       onClick: () => close('accept'),
     });
+    const cancel = button({
+      label: question.danger ? 'Keep it' : 'Cancel',
+      testid: 'confirm-cancel',
+      onClick: () => close('cancel'),
+    });
     const dialog = h(
       'dialog',
       { class: 'dft-dialog', 'aria-label': question.title, 'data-testid': 'confirm' },
@@ -287,7 +292,7 @@ export function ask(context: Context, host: HTMLElement, question: Question): Pr
       h(
         'div',
         { class: 'dft-row dft-end' },
-        button({ label: 'Cancel', testid: 'confirm-cancel', onClick: () => close('cancel') }),
+        cancel,
         question.alternative
           ? button({
               label: question.alternative,
@@ -302,6 +307,7 @@ export function ask(context: Context, host: HTMLElement, question: Question): Pr
     dialog.addEventListener('keydown', (event) => event.stopPropagation());
     host.append(dialog);
     dialog.showModal();
-    accept.focus();
+    // what cannot be undone is never the answer to a bare Enter
+    (question.danger ? cancel : accept).focus();
   });
 }

@@ -62,6 +62,9 @@ export function uploader(host: HTMLElement, context: Context, target: UploaderTa
     status,
   );
   host.append(root);
+  if (target.report) {
+    fill(status, reportView(target.report, 0));
+  }
 
   const refresh = (): void => {
     form.refresh().catch((error: unknown) => {

@@ -124,8 +124,8 @@ export function versionView(host: HTMLElement, context: Context, target: Version
   }
 
   function setVersion(next: ModelVersion): void {
-    const seq = version?.last_seq ?? 0;
-    version = next.last_seq < seq && !isFinished(next) ? { ...next, last_seq: seq } : next;
+    version =
+      version && !isFinished(next) && next.last_seq < version.last_seq ? keepProgress(version, next) : next;
     root.dataset.state = version.state;
     content.hidden = false;
     fill(state);
@@ -194,4 +194,10 @@ export function versionView(host: HTMLElement, context: Context, target: Version
       root.remove();
     },
   };
+}
+
+/** A record that is older than the events that were seen: what the events said of progress stays. */
+function keepProgress(seen: ModelVersion, record: ModelVersion): ModelVersion {
+  const { step, steps, epoch, epochs, progress, images_per_second, seconds_left, last_seq } = seen;
+  return { ...record, step, steps, epoch, epochs, progress, images_per_second, seconds_left, last_seq };
 }

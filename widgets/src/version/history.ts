@@ -5,7 +5,7 @@
  */
 import type { Event, EventPage } from '../api';
 
-const PAGE = 500; // a page this long may not be the last
+const PAGE = 10_000; // a page this long may not be the last
 
 export class History {
   readonly events: Event[] = [];
