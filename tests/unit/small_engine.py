@@ -42,7 +42,8 @@ try:
     exec(compile(sys.argv[2], "<job>", "exec"))
 except Exception:
     code, message = 1, traceback.format_exc()
-spec.write(folder / "exit.json", spec.Exit(code=code, message=message, started=begun, ended=time.time(), cpu_seconds=cpu))
+ending = spec.Exit(code=code, message=message, started=begun, ended=time.time(), cpu_seconds=cpu)
+spec.write(folder / "exit.json", ending)
 """
 
 TRAINS = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy
 import pytest
-from conftest import picture
+from desk import picture
 from PIL import Image
 
 from deepft_lab import images

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import ANN, Desk, picture
+from desk import ANN, Desk, picture
 from PIL import Image
 from test_images import bomb
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ANN, Desk
+from desk import ANN, Desk
 from small_engine import TRAINS, WAITS, SmallEngine
 
 from deepft_lab import spec
@@ -305,7 +305,7 @@ def test_a_job_that_was_being_started_when_the_server_died_runs_once(open_lab: O
 SERVER = """
     import sys, time
     sys.path[:0] = [{tests!r}]
-    from conftest import Desk, NamingPredictors
+    from desk import Desk, NamingPredictors
     from small_engine import SmallEngine, WAITS
     from test_jobs import ready, training
     from deepft_lab.catalog import Catalog

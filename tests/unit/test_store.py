@@ -238,7 +238,7 @@ FULL_MOUNT = """
     import sys, time
     from pathlib import Path
     sys.path.insert(0, {tests!r})
-    from conftest import Desk, picture
+    from desk import Desk, picture
     from deepft_lab.errors import StoreFull
     from deepft_lab.lab import Lab
     import numpy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from conftest import Desk
+from desk import Desk
 from hypothesis import given, settings
 from hypothesis import strategies as some
 

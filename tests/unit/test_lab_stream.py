@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from conftest import ANN, Desk
+from desk import ANN, Desk
 from small_engine import TRAINS, WAITS
 from test_jobs import ready, training
 
