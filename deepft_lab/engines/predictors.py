@@ -92,24 +92,25 @@ class Predictors:
 
     def _use(self, model_folder: Path) -> tuple[_Predictor, bool]:
         with self._lock:
-            for folder, predictor in list(self._warm.items()):
-                if not predictor.alive():  # idle for long, or crashed
+            for folder, other in list(self._warm.items()):
+                if not other.alive():  # idle for long, or crashed
                     self._warm.pop(folder).end()
-            predictor = self._warm.pop(model_folder, None)
-            cold = predictor is None
-            if predictor is None:
-                if not (model_folder / "model.json").is_file():
-                    raise Unavailable(f"There is no model in {model_folder}: its files were removed. Train again.")
-                idle = [folder for folder, other in self._warm.items() if not other.users]
-                for folder in idle[: max(0, len(self._warm) + 1 - self.limit)]:
-                    self._warm.pop(folder).end()
-                if self._folder is None:
-                    self._folder = Path(tempfile.mkdtemp(prefix="deepft-"))  # mode 0700, and a short path
-                self._started += 1
-                predictor = _Predictor(model_folder, self._folder / f"{self._started}", self.idle_seconds)
+            cold = model_folder not in self._warm
+            predictor = self._start(model_folder) if cold else self._warm.pop(model_folder)
             predictor.users += 1
             self._warm[model_folder] = predictor
             return predictor, cold
+
+    def _start(self, model_folder: Path) -> _Predictor:
+        if not (model_folder / "model.json").is_file():
+            raise Unavailable(f"There is no model in {model_folder}: its files were removed. Train again.")
+        idle = [folder for folder, other in self._warm.items() if not other.users]
+        for folder in idle[: max(0, len(self._warm) + 1 - self.limit)]:
+            self._warm.pop(folder).end()
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="deepft-"))  # mode 0700, and a short path
+        self._started += 1
+        return _Predictor(model_folder, self._folder / f"{self._started}", self.idle_seconds)
 
 
 class _Predictor:

@@ -75,7 +75,7 @@ def kill_carriers(job: str, seconds: float = 4.0, reap: bool = False) -> list[in
 
 def reap_children() -> dict[int, int]:
     """Takes the exit status of every child that has ended: {pid: wait status}."""
-    ended = {}
+    ended: dict[int, int] = {}
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

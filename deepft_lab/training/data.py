@@ -188,7 +188,7 @@ def batches(examples: Examples, order: TrainingOrder | ValidationOrder, *, worke
     return DataLoader(
         examples,
         batch_sampler=order,  # type: ignore[arg-type]
-        collate_fn=_as_it_is,
+        collate_fn=_as_it_is,  # type: ignore[arg-type]
         num_workers=workers,
         pin_memory=pin,
         persistent_workers=workers > 0,

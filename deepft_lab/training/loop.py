@@ -155,7 +155,9 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         return task.score(logits, validation_examples.targets, concepts, plan.loss, exclusive=exclusive)
 
     best: tuple[float, ...] | None = None
-    best_epoch, metrics, by_concept = 0, {}, {}
+    best_epoch = 0
+    metrics: dict[str, float | None] = {}
+    by_concept: dict[str, dict[str, float | None]] = {}
     step, stopping = 0, False
     for epoch in range(1, epochs + 1):
         # Train for an epoch, or until somebody asks to stop.
@@ -197,10 +199,10 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         # Evaluate, and keep the best.
         evaluation_started = time.monotonic()
         metrics_now, by_concept_now = evaluate()
-        place = _place(metrics_now, best_metric, epoch)
-        is_best = best is None or place > best
+        figure = _place(metrics_now, best_metric, epoch)
+        is_best = best is None or figure > best
         if is_best:
-            best, best_epoch, metrics, by_concept = place, epoch, metrics_now, by_concept_now
+            best, best_epoch, metrics, by_concept = figure, epoch, metrics_now, by_concept_now
             if accelerator.is_main_process:
                 say("checkpoint", step, epoch=epoch, path=checkpoints.save_best(folder, bare))
         progress.evaluated(time.monotonic() - evaluation_started)

@@ -18,7 +18,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base of the parts of a recipe."""
 
 
-class Loss(Part):
+class Loss(Part, frozen=True):
     """`exclusive`: where the concepts exclude each other; `otherwise`: where they do not. Builders: classify.py."""
 
     exclusive: Literal["cross_entropy", "bce"]
@@ -29,7 +29,7 @@ class Loss(Part):
     )
 
 
-class Optimizer(Part):
+class Optimizer(Part, frozen=True):
     """Builders: optimizers.py. Biases and norms are never decayed."""
 
     name: Literal["adamw", "lamb", "sgd"]
@@ -38,13 +38,13 @@ class Optimizer(Part):
     clip_norm: Positive | None = None  # largest norm of all gradients together
 
 
-class Schedule(Part):
+class Schedule(Part, frozen=True):
     """Builders: schedules.py."""
 
     name: Literal["cosine"] = "cosine"
 
 
-class RandAugment(Part):
+class RandAugment(Part, frozen=True):
     """Magnitude 0..10 with a normal deviation, and how many operations an image gets. Builders: randaugment.py."""
 
     magnitude: Annotated[float, msgspec.Meta(ge=0, le=10)]
@@ -52,7 +52,7 @@ class RandAugment(Part):
     operations: Annotated[int, msgspec.Meta(ge=1, le=8)] = 2
 
 
-class Augment(Part):
+class Augment(Part, frozen=True):
     """What a training image goes through. Builders: augment.py."""
 
     crop_scale: tuple[Positive, Positive] = (0.08, 1.0)  # share of the picture's area
@@ -63,7 +63,7 @@ class Augment(Part):
     repeats: Annotated[int, msgspec.Meta(ge=1)] = 1  # repeated augmentation: each image so many times in a row
 
 
-class Weights(Part):
+class Weights(Part, frozen=True):
     """Where pretrained weights of one choice lie. Keys and shapes are those of torchvision's model of that name."""
 
     file: str  # <file>.safetensors along the weights path
@@ -71,7 +71,7 @@ class Weights(Part):
     huggingface: str = ""  # a repository in Hugging Face's cache that holds model.safetensors
 
 
-class Recipe(Part):
+class Recipe(Part, frozen=True):
     """A visual classifier."""
 
     architecture: Literal["mobilenet_v2", "resnet50"]  # builders: architectures.py
