@@ -113,10 +113,11 @@ export function versionRow(
   function update(next: ModelVersion): void {
     current = next;
     const finished = isFinished(next);
-    const label = options.full ? `${next.app} · ${next.model} · ${next.id}` : next.id;
+    const label = options.full ? `${next.id} · ${next.app} · ${next.model}` : next.id;
     element.dataset.version = next.id;
     element.dataset.state = next.state;
-    fill(name, h('span', { class: `dft-dot dft-dot-${next.state}`, 'aria-hidden': 'true' }), label);
+    const dot = h('span', { class: `dft-dot dft-dot-${next.state}`, 'aria-hidden': 'true' });
+    fill(name, dot, h('span', { class: 'dft-version-label' }, label));
     bar.element.hidden = finished || next.state === 'queued';
     bar.set(next.state === 'starting' ? null : next.progress);
     bar.element.setAttribute('aria-label', `Progress of ${label}`);
