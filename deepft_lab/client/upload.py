@@ -128,7 +128,7 @@ def upload(
 
 def collect(sources: Sources) -> Iterator[Item]:
     """Everything that the sources name. The last folder of a file's name is the folder that it lies in."""
-    one = isinstance(sources, (str, Path, bytes, bytearray)) or _is_picture(sources)
+    one = isinstance(sources, (str, Path, bytes, bytearray)) or _is_picture(sources) or not hasattr(sources, "__iter__")
     for place, source in enumerate([sources] if one else sources, start=1):
         if _is_picture(source):
             from deepft_lab.client.version import png
@@ -187,7 +187,8 @@ def _send(app: App, upload: str, item: Item) -> records.UploadedFile:
         )
     except (errors.BadImage, errors.TooLarge, errors.InvalidRequest) as error:
         return records.UploadedFile(name=item.name, outcome="error", reason=error.message)
-    return msgspec.json.decode(response.content, type=records.UploadedFile)
+    outcome = msgspec.json.decode(response.content, type=records.UploadedFile)
+    return msgspec.structs.replace(outcome, name=item.name)  # with its folders: two may hold a file of one name
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
