@@ -74,9 +74,11 @@ export async function showText(text: string, title = 'Details'): Promise<void> {
 async function ask(question: Question): Promise<Answer> {
   const accept = { label: question.accept, className: 'deepft-accept' };
   // Where saying yes cancels a training, “Cancel” would be a riddle.
-  const buttons = [Dialog.cancelButton(question.danger ? { label: 'Keep it' } : {})];
+  const keep = question.danger ? { label: 'Keep it' } : {};
+  const buttons = [Dialog.cancelButton({ ...keep, className: 'deepft-keep' })];
   if (question.alternative) {
-    buttons.push(Dialog.createButton({ label: question.alternative, className: 'deepft-alternative' }));
+    const label = question.alternative;
+    buttons.push(Dialog.createButton({ label, accept: false, className: 'deepft-alternative' }));
   }
   buttons.push(question.danger ? Dialog.warnButton(accept) : Dialog.okButton(accept));
   const result = await showDialog({
