@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from harness import TOKEN, JupyterServer
-from serving import signed_in, wait_for
+from serving import signed_in, small_model, wait_for
 
 from deepft_lab.records import Message
 from deepft_lab.server import streams
@@ -96,16 +96,7 @@ def test_delivering_from_another_thread_wakes_the_stream() -> None:
 
 
 def test_events_resume_after_the_cursor_without_gap_or_double(server: JupyterServer, lab: Any, tmp_path: Any) -> None:
-    from PIL import Image
-
-    app = lab.create_app("resumed")
-    for number in range(8):
-        path = tmp_path / ("dark" if number % 2 else "light") / f"{number}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.new("RGB", (32, 32), (number if number % 2 else 255 - number,) * 3).save(path)
-    app.upload(tmp_path, concepts="folders", dataset="all")
-    values = {"pretrained_weights": "None", "image_size": 32, "num_epochs": 3, "batch_size": 4}
-    model = app.create_model("shade", template="classifier-mobilenet-v2", **values)
+    model = small_model(lab.create_app("resumed"), tmp_path, epochs=3)
     cursor, seen = "", []
     version = model.train(dataset="all", validation=0.25)
     with opened(server) as stream:
