@@ -1,0 +1,336 @@
+"""The parts in a real browser, on a bare page of the server's origin: what a person does by mouse and keyboard."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import ROOT, TOKEN, JupyterServer
+
+from deepft_lab import demo
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+FLAGS = [
+    "--no-sandbox",
+    "--headless=new",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ESBUILD = ROOT / "node_modules" / ".bin" / "esbuild"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: `make test` installs it where it may"),
+    pytest.mark.skipif(not ESBUILD.exists(), reason="the front end's packages are not installed: make setup"),
+]
+
+MOUNT = """([name, target]) => {
+    window.client = new dft.Client();
+    window.told = [];
+    const context = {
+        client, stream: dft.sharedStream(client),
+        open: (what) => told.push(what),
+    };
+    window.mounted?.dispose();
+    window.mounted = dft[name](document.getElementById('host'), context, target);
+}"""
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """All parts as one script."""
+    file = tmp_path_factory.mktemp("bundle") / "dft.js"
+    options = ["--bundle", "--format=iife", "--global-name=dft", f"--outfile={file}", "--log-level=error"]
+    subprocess.run([ESBUILD, ROOT / "widgets" / "src" / "index.ts", *options], check=True, timeout=60)
+    return file.read_text()
+
+
+@pytest.fixture(scope="module")
+def styles(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("bundle") / "style.css"
+    source = ROOT / "widgets" / "src" / "style.css"
+    subprocess.run([ESBUILD, source, "--bundle", f"--outfile={file}", "--log-level=error"], check=True, timeout=60)
+    return file.read_text()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def mount(chromium: Any, server: JupyterServer, script: str, styles: str) -> Iterator[Open]:
+    """Opens a page with one part. `cookies=False`: the page has a token alone, as behind some proxies."""
+    contexts = []
+
+    def open_page(part: str, target: dict[str, Any], width: int = 1000, cookies: bool = True) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": 800})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("dialog", lambda dialog: page.errors.append(f"dialog: {dialog.message}"))
+        if cookies:
+            page.goto(f"{server.url}lab?token={TOKEN}")
+        config = json.dumps({"baseUrl": "/", "token": "" if cookies else TOKEN})
+        body = (
+            f"<!doctype html><meta charset=utf-8><style>{styles} html,body,#host{{height:100%;margin:0}}</style>"
+            f'<script id="jupyter-config-data" type="application/json">{config}</script>'
+            '<body><div id="host"></div><script src="/parts.js"></script>'
+        )
+        page.route("**/parts", lambda route: route.fulfill(content_type="text/html", body=body))
+        page.route("**/parts.js", lambda route: route.fulfill(content_type="text/javascript", body=script))
+        page.goto(f"{server.url}parts")
+        page.evaluate(MOUNT, [part, target])
+        return page
+
+    yield open_page
+    for context in contexts:
+        assert all(not page.errors for page in context.pages), [page.errors for page in context.pages]
+        context.close()
+
+
+def target_of(app: Any, **more: str) -> dict[str, str]:
+    return {"owner": app.owner, "app": app.id, **more}
+
+
+def labels(app: Any) -> list[list[str]]:
+    return [[label.concept for label in input.labels] for input in app.inputs(limit=50)]
+
+
+def test_several_inputs_are_labelled_at_once_and_undo_takes_it_back(app: Any, mount: Open) -> None:
+    page = mount("gallery", target_of(app))
+    tiles = page.get_by_test_id("gallery-tile")
+    tiles.nth(1).click()
+    tiles.nth(3).click(modifiers=["Shift"])
+    tiles.nth(5).click(modifiers=["Control"])
+    assert page.get_by_test_id("selected-count").inner_text() == "4 selected"
+    page.get_by_test_id("bar-add-concept").fill("<img src=x onerror=alert(1)>")
+    page.get_by_test_id("bar-add-concept").press("Enter")
+    page.get_by_test_id("undo-bar").wait_for()
+    name = "<img src=x onerror=alert(1)>"
+    assert [bool(found) for found in labels(app)] == [False, True, True, True, False, True, False, False, False, False]
+    assert labels(app)[1] == [name]
+    assert tiles.nth(1).locator(".dft-chip").inner_text().strip() == name
+    page.get_by_test_id("undo").click()
+    page.get_by_test_id("undo-bar").wait_for(state="hidden")
+    assert labels(app) == [[]] * 10
+
+
+def test_the_gallery_is_walked_by_keyboard(app: Any, mount: Open) -> None:
+    page = mount("gallery", target_of(app))
+    page.get_by_test_id("gallery-tile").first.wait_for()
+    grid = page.get_by_test_id("gallery-grid")
+    grid.focus()
+    for key in ("ArrowRight", "ArrowRight", "Space", "Shift+ArrowRight"):
+        grid.press(key)
+    assert page.get_by_test_id("selected-count").inner_text() == "2 selected"
+    grid.press("Control+a")
+    page.wait_for_function("document.querySelector('[data-testid=selected-count]').textContent === '10 selected'")
+    grid.press("Escape")
+    assert page.get_by_test_id("selection-bar").is_hidden()
+    grid.press("Enter")
+    page.get_by_test_id("gallery-detail").get_by_test_id("detail-add-concept").fill("seen")
+    page.get_by_test_id("detail-add-concept").press("Enter")
+    page.get_by_test_id("gallery-detail").get_by_text("put on").wait_for()
+    assert sum(bool(found) for found in labels(app)) == 1
+
+
+def test_a_deleted_input_comes_back_by_undo(app: Any, mount: Open) -> None:
+    page = mount("gallery", target_of(app))
+    page.get_by_test_id("gallery-tile").first.click()
+    page.get_by_test_id("bar-delete").click()
+    page.wait_for_function("document.querySelector('[data-testid=gallery-count]').textContent === '9 inputs'")
+    page.get_by_test_id("undo").click()
+    page.wait_for_function("document.querySelector('[data-testid=gallery-count]').textContent === '10 inputs'")
+    assert app.count() == 10
+
+
+def test_the_gallery_shows_what_others_do(app: Any, mount: Open) -> None:
+    page = mount("gallery", target_of(app))
+    page.get_by_test_id("gallery-tile").first.wait_for()
+    app.annotate(app.inputs(limit=1)[0], positive="from elsewhere")
+    page.get_by_test_id("gallery-tile").first.get_by_text("from elsewhere").wait_for()
+
+
+def test_only_the_rows_that_can_be_seen_are_in_the_page(app: Any, digits: Path, mount: Open) -> None:
+    app.upload(digits / "val")
+    count = app.count()
+    page = mount("gallery", target_of(app))
+    page.get_by_test_id("gallery-tile").first.wait_for()
+    assert page.get_by_test_id("gallery-tile").count() < 100 < count
+    page.get_by_test_id("gallery-grid").focus()
+    page.keyboard.press("End")
+    page.wait_for_function(f"document.querySelector('.dft-active')?.dataset.index === '{count - 1}'")
+    assert page.get_by_test_id("gallery-tile").count() < 100
+
+
+def test_filters_narrow_the_gallery(app: Any, mount: Open) -> None:
+    inputs = app.inputs(limit=10)
+    app.edit(inputs[:4], add_datasets=["few"], metadata={"camera": "left"})
+    app.annotate(inputs[0], positive="0")
+    page = mount("gallery", target_of(app))
+
+    def expect(count: int) -> None:
+        text = f"{count} input{'' if count == 1 else 's'}"
+        page.wait_for_function(f"document.querySelector('[data-testid=gallery-count]').textContent === '{text}'")
+
+    expect(10)
+    page.get_by_test_id("filter-metadata").fill("camera=left")
+    expect(4)
+    page.get_by_test_id("filter-unlabelled").check()
+    expect(3)
+    page.get_by_test_id("filter-clear").click()
+    expect(10)
+    page.get_by_test_id("filter-concept").fill("0")
+    page.get_by_test_id("filter-concept").press("Enter")
+    expect(1)
+
+
+def test_thumbnails_come_with_a_token_alone(app: Any, mount: Open) -> None:
+    page = mount("gallery", target_of(app), cookies=False)
+    page.wait_for_function("[...document.querySelectorAll('.dft-picture')].some((i) => i.naturalWidth > 0)")
+    assert TOKEN not in page.get_by_test_id("gallery").inner_html()
+
+
+def test_an_upload_reports_every_file(app: Any, tmp_path: Path, mount: Open) -> None:
+    from PIL import Image
+
+    folder = tmp_path / "photos" / "cat"
+    folder.mkdir(parents=True)
+    for shade in range(6):
+        Image.new("RGB", (40, 30), (shade * 40, 0, 0)).save(folder / f"{shade}.png")
+    shutil.copy(folder / "0.png", folder / "again.png")
+    (folder / "<b>text.jpg").write_text("no picture")
+    (folder / ".hidden.png").write_bytes(b"")
+    page = mount("uploader", target_of(app))
+    page.get_by_test_id("upload-metadata").fill("[1]")
+    page.get_by_text("Metadata is a JSON object").wait_for()
+    page.get_by_test_id("upload-metadata").fill('{"camera": 3}')
+    page.get_by_test_id("upload-dataset").fill("cats")
+    page.get_by_test_id("upload-dataset").press("Enter")
+    page.get_by_test_id("upload-folders").check()
+    page.get_by_test_id("folder-input").set_input_files(tmp_path / "photos")
+    report = page.get_by_test_id("upload-report")
+    report.wait_for()
+    figures = [text.split("\n") for text in report.locator(".dft-figure").all_inner_texts()]
+    assert figures == [["6", "added"], ["1", "duplicate"], ["1", "error"]]
+    assert "<b>text.jpg" in report.get_by_test_id("upload-errors").inner_text()
+    assert "1 hidden file left out" in report.inner_text()
+    assert app.count(concept="cat", dataset="cats", metadata={"camera": 3}) == 6
+
+
+def test_every_fault_of_the_form_stands_beside_its_field(app: Any, mount: Open) -> None:
+    page = mount("modelForm", target_of(app))
+    page.get_by_test_id("template-classifier-mobilenet-v2").check()
+    page.get_by_test_id("effective-lrate").wait_for()
+    page.get_by_test_id("field-batch_size").fill("0")
+    page.get_by_test_id("field-num_epochs").fill("many")
+    page.get_by_test_id("fault-batch_size").get_by_text("between").wait_for()
+    assert "number" in page.get_by_test_id("fault-num_epochs").inner_text()
+    page.get_by_test_id("model-save").click()
+    page.get_by_test_id("fault-id").wait_for()
+    assert app.models() == []
+
+
+def test_a_change_of_template_keeps_what_was_set(app: Any, mount: Open) -> None:
+    page = mount("modelForm", target_of(app))
+    page.get_by_test_id("template-classifier-mobilenet-v2").check()
+    own = page.get_by_test_id("field-num_epochs").input_value()
+    page.get_by_test_id("field-batch_size").fill("16")
+    page.get_by_test_id("template-classifier-resnet50-rsb-a1").check()
+    assert page.get_by_test_id("field-batch_size").input_value() == "16"
+    assert page.get_by_test_id("field-num_epochs").input_value() != own
+    page.get_by_test_id("reset").click()
+    assert page.get_by_test_id("field-batch_size").input_value() != "16"
+
+
+def test_the_python_that_the_form_shows_makes_the_same_model(app: Any, lab: Any, mount: Open) -> None:
+    page = mount("modelForm", target_of(app))
+    page.get_by_test_id("model-id").fill("from-the-form")
+    page.get_by_test_id("template-classifier-mobilenet-v2").check()
+    page.get_by_test_id("field-num_epochs").fill("4")
+    page.get_by_test_id("model-concepts").fill("1")
+    page.get_by_test_id("model-concepts").press("Enter")
+    code = page.get_by_test_id("show-python").locator("code").text_content()
+    page.get_by_test_id("model-save").click()
+    page.get_by_text("from-the-form is created").wait_for()
+    made = app.model("from-the-form")
+    lines = [line for line in code.splitlines() if not line.startswith(("import", "lab =", "app =", "version ="))]
+    again = "\n".join(lines).replace("from-the-form", "from-python")
+    names: dict[str, Any] = {"app": app}
+    exec(again, names)  # what the form tells a person to run
+    same = names["model"].record
+    assert (same.values, same.concepts, same.template) == (made.params(), made.concepts, made.template)
+    assert same.values["num_epochs"] == 4
+
+
+def test_a_training_is_watched_and_its_history_comes_back_after_a_reload(app: Any, digits: Path, mount: Open) -> None:
+    for concept in ("3", "4"):
+        app.upload(digits / "val" / concept, dataset="d", concepts=[concept])
+    model = app.create_model(
+        "m", template="classifier-mobilenet-v2", concepts=["3", "4"], **demo.VALUES | {"num_epochs": 2}
+    )
+    version = model.train(dataset="d", validation=0.3)
+    target = target_of(app, model="m", version=version.id)
+    page = mount("versionView", target)
+    view = page.get_by_test_id("version-view")
+    page.wait_for_function(
+        "document.querySelector('[data-testid=version-view]').dataset.state === 'trained'", timeout=200_000
+    )
+    version.wait(timeout=60)
+    last = version.record.last_seq
+    page.wait_for_function(f"document.querySelector('[data-testid=version-view]').dataset.seq === '{last}'")
+    assert page.get_by_test_id("chart-loss").locator("canvas").count() == 1
+    assert [row.split("\t")[0] for row in page.get_by_test_id("concept-table").inner_text().splitlines()][1:] == [
+        "3",
+        "4",
+    ]
+    shown = page.get_by_test_id("version-metrics").inner_text()
+    page.evaluate(MOUNT, ["versionView", target])
+    page.wait_for_function(f"document.querySelector('[data-testid=version-view]').dataset.seq === '{last}'")
+    assert page.get_by_test_id("version-metrics").inner_text() == shown
+    page.get_by_test_id("log-section").locator("summary").click()
+    page.get_by_test_id("log-search").fill("epoch 2")
+    page.wait_for_function("document.querySelector('[data-testid=log]').textContent.startsWith('epoch 2')")
+    page.get_by_test_id("version-remove").click()
+    question = page.get_by_test_id("confirm").inner_text()
+    assert "It has trained" in question and "ledger" in question
+    page.get_by_test_id("confirm-cancel").click()
+    assert view.get_attribute("data-state") == "trained"
+    page.get_by_test_id("version-remove").click()
+    page.get_by_test_id("confirm-accept").click()
+    page.wait_for_function("document.querySelector('[data-testid=version-view]').dataset.state === 'deleted'")
+
+
+def test_a_version_that_is_not_there_says_so(app: Any, mount: Open) -> None:
+    page = mount("versionView", target_of(app, model="none", version="v9"))
+    page.get_by_test_id("error").wait_for()
+    assert "none" in page.get_by_test_id("error").inner_text()
+
+
+@pytest.mark.parametrize("part", ["gallery", "uploader", "modelForm", "predictView"])
+def test_a_part_fits_into_240_pixels(part: str, app: Any, mount: Open) -> None:
+    app.annotate(app.inputs(limit=1)[0], positive="Donaudampfschifffahrtsgesellschaftskapitän " * 2)
+    page = mount(part, target_of(app, model="m", version="v1") if part == "predictView" else target_of(app), width=240)
+    page.wait_for_timeout(800)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 240
