@@ -32,8 +32,8 @@ _TURNS = {
 }
 _SHOWN_BY_BROWSERS = {
     "JPEG": ("L", "RGB"),
-    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA"),
-    "WEBP": ("RGB", "RGBA"),
+    "PNG": ("1", "L", "P", "RGB"),
+    "WEBP": ("RGB",),
     "GIF": ("L", "P", "RGB"),
 }
 
@@ -53,7 +53,8 @@ def probe(source: str | Path | bytes) -> ImageInfo:
         turn = _orientation(image)
         image_format = "JPEG" if image.format == "MPO" else str(image.format)
         modes = _SHOWN_BY_BROWSERS.get(image_format, ())
-        plain = turn == 1 and image.mode in modes and getattr(image, "n_frames", 1) == 1
+        still = getattr(image, "n_frames", 1) == 1
+        plain = turn == 1 and still and image.mode in modes and not image.has_transparency_data
         width, height = image.size
         image.load()
     if turn >= 5:

@@ -174,6 +174,9 @@ def _choose(
     source = members("dataset", body.dataset)
     if faults:
         return selection.Selection(training=[], validation=[], faults=faults, warnings=[]), concepts
+    unused: list[str] = []
+    if model["concepts"] is None:
+        concepts, unused = _bear(source + (validation or []), concepts)
     chosen = selection.select(
         concepts=concepts,
         source=source,
@@ -183,7 +186,21 @@ def _choose(
         exclusivity=values.get("concepts_mutually_exclusive", "auto"),
         names=(body.dataset or "", body.validation if isinstance(body.validation, str) else ""),
     )
+    chosen.warnings += [f"No input is positive for the concept {name!r}: left out." for name in unused]
     return chosen, concepts
+
+
+def _bear(examples: list[Example], concepts: list[str]) -> tuple[list[str], list[str]]:
+    """Concepts that an input is positive for, and the others: who means all concepts does not mean the empty ones.
+
+    Where no input is positive for any, they all stay, so that the faults name them.
+    """
+    found = {concept for example in examples for concept in example.positives()}
+    if not found:
+        return concepts, []
+    for example in examples:
+        example.labels = {concept: label for concept, label in example.labels.items() if concept in found}
+    return [c for c in concepts if c in found], [c for c in concepts if c not in found]
 
 
 def _num_gpus(values: Mapping[str, Any]) -> int:

@@ -97,6 +97,11 @@ def test_transparency_lies_over_white() -> None:
     assert images.oriented_rgb(grey).getpixel((0, 0)) == (255, 255, 255)
 
 
+def test_what_browsers_show_over_their_own_background_is_not_left_to_them() -> None:
+    assert images.probe(picture()).plain
+    assert not images.probe(encoded(Image.new("RGBA", (8, 8), (1, 2, 3, 4)), "PNG")).plain
+
+
 def test_an_animation_is_its_first_frame() -> None:
     first, second = Image.new("RGB", (8, 8), (255, 0, 0)), Image.new("RGB", (8, 8), (0, 255, 0))
     content = encoded(first, "GIF", save_all=True, append_images=[second])

@@ -183,13 +183,23 @@ def test_no_validation_is_a_choice(desk: Desk) -> None:
 def test_every_fault_of_a_training_comes_at_once(desk: Desk) -> None:
     desk.photos("ant", 2)
     desk.label(desk.photos("bee", 1), remove=["bee"])
-    desk.new_model()
+    desk.new_model(concepts=["ant", "bee"])
     with desk.lab.database.writing() as connection:
         connection.exec_driver_sql("""UPDATE models SET "values" = '{"batch_size": 0, "pretrained_weights": "None"}'""")
     with pytest.raises(InvalidParams) as caught:
         desk.begin_training()
     assert {(fault.field, fault.value) for fault in caught.value.faults} == {("batch_size", 0), ("concepts", "bee")}
     assert list(desk.lab.jobs_path.iterdir()) == [] and desk.versions(model="m") == []
+
+
+def test_all_concepts_means_those_that_have_inputs(desk: Desk) -> None:
+    desk.photos("ant", 3)
+    desk.photos("bee", 3)
+    desk.label(desk.photos("wasp", 1), negative=["wasp"])
+    desk.new_model()
+    version = desk.begin_training()
+    assert version.concepts == ["ant", "bee"]
+    assert any("'wasp'" in warning for warning in version.warnings)
 
 
 def test_unknown_datasets_and_wrong_fractions_are_faults(desk: Desk) -> None:
