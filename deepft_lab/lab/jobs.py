@@ -11,8 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import RowMapping, update
@@ -20,10 +19,10 @@ from sqlalchemy import RowMapping, update
 from deepft_lab import spec
 from deepft_lab.engines.base import Allocation
 from deepft_lab.errors import DeepFTError
-from deepft_lab.events import EventReader
 from deepft_lab.lab import ledger, outcome, versions
+from deepft_lab.lab.live import LiveJob, note
 from deepft_lab.lab.progress import Progress, apply
-from deepft_lab.records import FINISHED, Event, ModelVersion
+from deepft_lab.records import FINISHED, ModelVersion
 from deepft_lab.store import tables as t
 
 if TYPE_CHECKING:
@@ -35,49 +34,6 @@ VERSION_SECONDS = 0.5  # between two messages of a version while only steps come
 LOST_SECONDS = 3.0  # how long a runner may take to appear that was started just before the server was killed
 
 logger = logging.getLogger("deepft_lab")
-
-
-class LiveJob:
-    """A job that waits or runs. `lock` is held while it is started, stopped, collected or cancelled."""
-
-    def __init__(self, row: RowMapping, folder: Path) -> None:
-        self.row = row
-        self.folder = folder
-        self.view = Progress()
-        self.handle: str | None = row["handle"]
-        self.lock = threading.Lock()
-        self.reading = threading.Lock()
-        self.gone = False  # ended or deleted; what still holds it must leave it alone
-        self.stop_asked = (folder / "stop").exists()
-        self.polled = 0.0
-        self.told = 0.0
-        self.found = time.monotonic()
-        self._reader = EventReader(folder / "events.jsonl")
-        self._size = -1
-
-    @property
-    def job(self) -> str:
-        return self.row["job"]
-
-    @property
-    def waits(self) -> bool:
-        return self.row["state"] == "queued"
-
-    @property
-    def allocation(self) -> Allocation:
-        given = self.row["allocation"]
-        return msgspec.convert(given, Allocation) if given else Allocation(ranks=1, threads=1)
-
-    def new_events(self) -> list[Event]:
-        """Looks at the file's size first, which costs next to nothing."""
-        try:
-            size = (self.folder / "events.jsonl").stat().st_size
-        except OSError:
-            return []
-        if size == self._size:
-            return []
-        self._size = size
-        return self._reader.read()
 
 
 class Jobs:
@@ -127,7 +83,7 @@ class Jobs:
     def add(self, row: RowMapping) -> None:
         """A version that was queued."""
         live = LiveJob(row, self._lab.job_folder(row["job"]))
-        _note(live.folder, "queued")
+        note(live.folder, "queued")
         with self._lab.hub.lock:
             self._unfinished[live.job] = live
             self._lab.hub.version(self._record(live))
@@ -154,7 +110,7 @@ class Jobs:
             with live.lock:
                 if not live.gone:
                     if not live.waits:
-                        _note(live.folder, "cancelled")
+                        note(live.folder, "cancelled")
                         self._lab.engine.cancel(live.handle or "", live.folder)
                     self._follow(live)
                     ended = outcome.settle(live.folder, live.view)
@@ -312,7 +268,7 @@ class Jobs:
             logger.warning("Job %s could not be started: %s", live.job, words)
             self._close(live, outcome.Outcome(state="failed", reason=f"The job could not be started. {words}"))
             return
-        _note(live.folder, "started", handle=live.handle)
+        note(live.folder, "started", handle=live.handle)
         with self._lab.database.writing() as connection:
             mine = t.versions.c.job == live.job
             connection.execute(update(t.versions).where(mine).values(handle=live.handle))
@@ -381,16 +337,6 @@ class Jobs:
         for live in self._unfinished.values():
             if live.waits or live.view.state == "starting":
                 self._lab.hub.version(self._record(live))
-
-
-def _note(folder: Path, what: str, **more: Any) -> None:
-    """A line of engine.jsonl: what the server did with the job, for whoever looks for a fault."""
-    line = msgspec.json.encode({"time": time.time(), "what": what, **more}) + b"\n"
-    try:
-        with (folder / "engine.jsonl").open("ab") as file:
-            file.write(line)
-    except OSError as error:
-        logger.warning("%s: %s", folder, error)
 
 
 def running_by_gpu(jobs: Jobs) -> dict[int, str]:
