@@ -13,6 +13,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+from importlib import import_module
 
 from deepft_lab._version import __version__
 
@@ -33,9 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         runpy.run_module("deepft_lab.server", run_name="__main__")
         return 0
     if command == "demo":
-        from deepft_lab.demo import main as demo
-
-        return demo(rest)
+        # The demo stands above this layer: it uses the package as a person does.
+        return int(import_module("deepft_lab.demo").main(rest))
     if command == "doctor":
         from deepft_lab.doctor import main as doctor
 

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from jupyter_server.auth.decorator import authorized
@@ -163,11 +164,11 @@ class Handler(APIHandler):
                 exchange.close()
 
         exchange = self._exchange = Exchange(on_head, on_piece)
-        target = self.request.uri or ""
-        base = self.base_url.rstrip("/")
+        query = [(name, value) for name, value in parse_qsl(self.request.query, True) if name not in decode.FOREIGN]
+        target = self.request.path[len(self.base_url.rstrip("/")) :] + ("?" + urlencode(query) if query else "")
         headers = {name: self.request.headers[name] for name in PASSED_ON if name in self.request.headers}
         try:
-            await exchange.run(owner, operation.verb, target[len(base) :], headers, self.body_pieces())
+            await exchange.run(owner, operation.verb, target, headers, self.body_pieces())
         finally:
             self._exchange = None
         if rewritten and self.get_status() == 200:

@@ -13,9 +13,10 @@ from harness import TOKEN, JupyterServer
 from PIL import Image
 
 
-def signed_in(server: JupyterServer) -> httpx.Client:
+def signed_in(server: JupyterServer, token: str = TOKEN) -> httpx.Client:
     """A client with the server's token."""
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"token {TOKEN}"}, timeout=60, trust_env=False)
+    headers = {"Authorization": f"token {token}"}
+    return httpx.Client(base_url=server.url, headers=headers, timeout=60, trust_env=False)
 
 
 def picture(colour: int = 0, side: int = 32, format: str = "PNG") -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import harness
 import httpx
 import pytest
 from harness import TOKEN, JupyterServer
@@ -63,10 +64,15 @@ def test_an_owner_json_that_cannot_be_read_names_nobody(tmp_path: Path, content:
     assert read_owner(tmp_path) is None
 
 
+OTHER_TOKEN = "token-of-the-first-server"
+
+
 @pytest.fixture
-def two(tmp_path: Path) -> Iterator[tuple[JupyterServer, JupyterServer]]:
-    """Two servers of one person: the first owns the store."""
-    first = JupyterServer(tmp_path, "headless").start()
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[JupyterServer, JupyterServer]]:
+    """Two servers of one person, each with its own token: the first owns the store."""
+    with monkeypatch.context() as patched:
+        patched.setattr(harness, "TOKEN", OTHER_TOKEN)
+        first = JupyterServer(tmp_path, "headless").start()
     second = JupyterServer(tmp_path, "server", options=["--ServerApp.base_url=/second/"])
     second.url += "second/"
     try:
@@ -84,10 +90,12 @@ def test_the_second_server_forwards_and_takes_over_when_the_first_is_killed(
     two: tuple[JupyterServer, JupyterServer],
 ) -> None:
     first, second = two
-    with signed_in(first) as one, signed_in(second) as other:
+    with signed_in(first, OTHER_TOKEN) as one, signed_in(second) as other:
         assert me(one)["owner_of_store"] and not me(other)["owner_of_store"]
         assert other.post("deepft/api/apps", json={"id": "shared"}).status_code == 201
         assert [app["id"] for app in one.get("deepft/api/apps").json()] == ["shared"]
+        by_query = httpx.get(second.url + "deepft/api/me", params={"token": TOKEN}, trust_env=False)
+        assert by_query.status_code == 200, "this server's token is no affair of the owner's"
         again = other.post("deepft/api/apps", json={"id": "shared"})
         assert (again.status_code, again.json()["error"]) == (409, "Conflict"), "errors come through as they are"
 
