@@ -9,10 +9,11 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import type { DocumentRegistry, IDocumentWidget } from '@jupyterlab/docregistry';
 import { ILauncher } from '@jupyterlab/launcher';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import type { Widget } from '@lumino/widgets';
-import type { Context } from '@deepft-lab/parts';
+import { type Context, sharePage } from '@deepft-lab/parts';
 import { addCommands, CATEGORY, CommandIDs } from './commands';
 import { createContext } from './context';
 import { MainArea } from './mainArea';
@@ -29,7 +30,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'Sidebar, pages, commands and notebook panels of DeepFT Lab.',
   autoStart: true,
   requires: [IStateDB, IRenderMimeRegistry],
-  optional: [ILabShell, ILayoutRestorer, ICommandPalette, ILauncher],
+  optional: [ILabShell, ILayoutRestorer, ICommandPalette, ILauncher, ISettingRegistry],
   activate: (
     application: JupyterFrontEnd,
     state: IStateDB,
@@ -38,9 +39,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null,
     palette: ICommandPalette | null,
     launcher: ILauncher | null,
+    registry: ISettingRegistry | null,
   ) => {
     const context = createContext(application);
     addPanels(application, rendermime, context);
+    // Panels that the kernel's widgets draw use the page's dialogs, toasts and tabs too.
+    sharePage(shell ? context : { ...context, open: undefined });
     if (!shell) {
       return; // A single-document shell has no sidebar; panels are drawn there too.
     }
@@ -48,7 +52,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const area = new MainArea(application, context);
     const sidebar = new Sidebar(application, lab, context);
     addCommands({ application, lab, context, area, sidebar: sidebar.id, palette });
-    toastFinished(lab, context);
+    toastFinished(lab, context, registry ? registry.load(plugin.id) : null);
     shell.add(sidebar, 'left', { rank: SIDEBAR_RANK, type: CATEGORY });
     restorer?.add(sidebar, sidebar.id);
     if (restorer) {

@@ -45,6 +45,7 @@ export function panelFactory(
 export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
   private part: Part | null = null;
   private target: PanelTarget | null = null;
+  private view = '';
 
   constructor(
     private readonly context: Context,
@@ -57,6 +58,11 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+    const view = JSON.stringify([model.trusted, model.data[PANEL_MIME], model.data[WIDGET_MIME]]);
+    if (view === this.view) {
+      return; // The kernel has only brought the picture up to date.
+    }
+    this.view = view;
     this.target = model.data[PANEL_MIME] as unknown as PanelTarget;
     const { surroundings } = this;
     if (!surroundings || !model.trusted || !model.data[WIDGET_MIME]) {

@@ -1,15 +1,27 @@
 /** Toasts for what ended while one looked elsewhere. */
 import { Notification } from '@jupyterlab/apputils';
+import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { type Context, duration, type ModelVersion, score } from '@deepft-lab/parts';
 import { showText } from './context';
 import type { LabModel } from './model';
 
 const REASON_LENGTH = 90;
 
-/** Says which of one's own trainings ended, and how. */
-export function toastFinished(model: LabModel, context: Required<Context>): void {
+/** Says which of one's own trainings ended, and how, unless the settings say not to. */
+export function toastFinished(
+  model: LabModel,
+  context: Required<Context>,
+  loading: Promise<ISettingRegistry.ISettings> | null,
+): void {
+  let settings: ISettingRegistry.ISettings | null = null;
+  loading
+    ?.then((loaded) => {
+      settings = loaded;
+    })
+    .catch((error: unknown) => console.warn('DeepFT Lab: the settings cannot be read.', error));
   model.finished.connect((_, version) => {
-    if (model.me && version.author !== model.me.user) {
+    const wanted = settings?.composite['toasts'] !== false;
+    if (!wanted || (model.me && version.author !== model.me.user)) {
       return;
     }
     const { owner, app } = version;
