@@ -40,6 +40,7 @@ class Bundled:
     """What every panel adds to its display bundle. `kind`, `target()` and `picture()` are the panel's own."""
 
     kind = ""
+    _handle: Any = None  # of the cell's output, once it is shown
 
     def target(self) -> dict[str, str | None]:
         """Which thing the panel shows: owner, app, model, version."""
@@ -61,6 +62,18 @@ class Bundled:
         with contextlib.suppress(DeepFTError):
             added["image/svg+xml"] = self.picture()
         return {**data, **added}, metadata
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        data, metadata = self._repr_mimebundle_()
+        self._handle = display(data, metadata=metadata, raw=True, display_id=True)
+
+    def renew_picture(self) -> None:
+        """Puts the state of now into the cell that shows the panel, for when the notebook is read later."""
+        if self._handle is not None:
+            data, metadata = self._repr_mimebundle_()
+            self._handle.update(data, metadata=metadata, raw=True)
 
 
 class Panel(Bundled, anywidget.AnyWidget):

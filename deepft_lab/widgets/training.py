@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from deepft_lab.errors import DeepFTError
+from deepft_lab.records import FINISHED
 from deepft_lab.widgets import picture
 from deepft_lab.widgets.panel import Panel, bundle, styles
 
@@ -54,6 +55,8 @@ class TrainingPanel(Panel):
     def _take_outcome(self, change: dict[str, Any]) -> None:
         outcome = change["new"]
         self._set(outcome.get("metrics", {}), outcome.get("state", ""))
+        if self._trait_values["status"] in FINISHED:
+            self.renew_picture()
 
     def _ask(self) -> None:
         if self._asking:

@@ -105,11 +105,25 @@ def test_a_training_panel_follows_the_version_without_a_browser(app: Any, digits
     ElementTree.fromstring(data["image/svg+xml"])
 
 
-def test_a_training_panel_takes_what_the_browser_says(app: Any, digits: Path) -> None:
+def test_a_training_panel_takes_what_the_browser_says_and_renews_its_picture_at_the_end(
+    app: Any, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app.upload(digits / "val", concepts="folders")
     model = app.create_model("m", template="classifier-mobilenet-v2", concepts=["3", "4"], **demo.VALUES)
     widget = model.train().training_panel()
     heard: list[str] = []
+    pictures: list[str] = []
+
+    class Handle:
+        def update(self, data: dict[str, Any], **_: Any) -> None:
+            pictures.append(data["image/svg+xml"])
+
+    def display(data: dict[str, Any], **_: Any) -> Handle:
+        pictures.append(data["image/svg+xml"])
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    widget._ipython_display_()
     widget.observe(lambda change: heard.append(change["new"]), "status")
     widget.version.delete()
     widget.set_state({"_outcome": {"state": "deleted", "metrics": {}}})
@@ -118,3 +132,6 @@ def test_a_training_panel_takes_what_the_browser_says(app: Any, digits: Path) ->
     while widget.status != "deleted" and time.monotonic() < deadline:
         time.sleep(0.05)
     assert widget.status == "deleted"
+    assert len(pictures) == 2
+    assert "deleted" not in pictures[0]
+    assert "deleted" in pictures[1]

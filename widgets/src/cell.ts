@@ -2,6 +2,7 @@
 import { Client } from './client';
 import type { Context, Part } from './context';
 import { h } from './dom';
+import { keepKeys } from './keyboard';
 import { sharedStream } from './stream';
 
 /** What anywidget gives to a view: traits of the kernel's object. */
@@ -39,22 +40,18 @@ export function cellContext(): Context {
   return { client, stream: sharedStream(client), ...(globalThis as unknown as Registry)[PAGE] };
 }
 
-/** A place for a part in a cell: keys that are pressed in it are the part's, not the notebook's. */
-export function cellHost(el: HTMLElement): HTMLElement {
-  const host = h('div', { class: 'dft-cell', 'data-lm-suppress-shortcuts': 'true' });
-  el.append(host);
-  return host;
-}
-
 /** What a panel's module exports: draws into the view's element and gives the clean-up back. */
 export function panel(mount: (host: HTMLElement, context: Context, model: TraitModel) => Part): {
   render(props: RenderProps): () => void;
 } {
   return {
     render({ model, el }) {
-      const host = cellHost(el);
+      const host = h('div', { class: 'dft-cell' });
+      el.append(host);
+      const release = keepKeys(host);
       const part = mount(host, cellContext(), model);
       return () => {
+        release();
         part.dispose();
         host.remove();
       };

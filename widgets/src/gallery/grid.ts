@@ -2,6 +2,7 @@
 import type { Input } from '../api';
 import type { AppTarget, Context } from '../context';
 import { eachFrame, freshId, h, Scope } from '../dom';
+import { keepKeys } from '../keyboard';
 import type { InputList } from './list';
 import type { Selection } from './selection';
 import { appearance, chips, pictureOf, spoken } from './tile';
@@ -45,8 +46,6 @@ export function inputGrid(
       'aria-label': 'Inputs',
       'aria-multiselectable': 'true',
       'data-testid': 'gallery-grid',
-      // the arrows and letters are the grid's here, not the notebook's
-      'data-lm-suppress-shortcuts': 'true',
     },
     spacer,
   );
@@ -234,6 +233,7 @@ export function inputGrid(
   resize.observe(element);
   scope.add(() => resize.disconnect());
   scope.add(frame.cancel);
+  scope.add(keepKeys(element));
   return {
     element,
     draw: frame.call,

@@ -4,19 +4,21 @@
  * Without it the key "1" would turn the cell into a heading, and a letter typed as a concept's name would be a shortcut.
  */
 import type { RenderProps } from '../cell';
+import { keepKeys } from '../keyboard';
 
 const HOTKEYS = /^([0-9]|Enter|Backspace)$/;
 
 export default {
   render({ model, el }: RenderProps): () => void {
     const abort = new AbortController();
+    let release = (): void => undefined;
     // the view is put into the panel after it was rendered
     const timer = window.setTimeout(() => {
       const root = el.closest<HTMLElement>('.deepft-annotate');
       if (!root) {
         return;
       }
-      root.dataset.lmSuppressShortcuts = 'true';
+      release = keepKeys(root);
       root.tabIndex = -1;
       root.addEventListener(
         'keydown',
@@ -47,6 +49,7 @@ export default {
     return () => {
       window.clearTimeout(timer);
       abort.abort();
+      release();
     };
   },
 };

@@ -1,5 +1,6 @@
 /** Mounts the part that a saved panel names: what the notebook's `application/vnd.deepft.panel+json` output holds. */
 import type { Context, Part } from '../context';
+import { keepKeys } from '../keyboard';
 import { gallery } from './gallery';
 import { modelForm } from './modelForm';
 import { predictView } from './predictView';
@@ -15,11 +16,21 @@ export interface PanelTarget {
 }
 
 export function mountPanel(host: HTMLElement, context: Context, target: PanelTarget): Part {
+  host.classList.add('dft-cell');
+  const release = keepKeys(host);
+  const part = partOf(host, context, target);
+  return {
+    dispose() {
+      release();
+      part.dispose();
+    },
+  };
+}
+
+function partOf(host: HTMLElement, context: Context, target: PanelTarget): Part {
   const { kind, owner, app } = target;
   const model = target.model ?? '';
   const version = target.version ?? '';
-  host.classList.add('dft-cell');
-  host.setAttribute('data-lm-suppress-shortcuts', 'true');
   switch (kind) {
     case 'upload':
       return uploader(host, context, { owner, app });
