@@ -29,7 +29,8 @@ class FrontEndHook(BuildHookInterface):
         if os.environ.get("DEEPFT_SKIP_FRONT_END") == "1" or (unpacked and _built(root)):
             return
         npm, environment = _find_npm()
-        for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+        # By workspaces, as the root's script does, but without a second npm: the wheel's has none on PATH.
+        for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build", "--workspaces", "--if-present"]):
             subprocess.run([*npm, *arguments], cwd=root, env=environment, check=True)
         if not _built(root):
             raise RuntimeError(f"`npm run build` did not make {' and '.join(BUNDLES)}.")
