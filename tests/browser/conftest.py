@@ -48,7 +48,7 @@ class Photos:
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Photos:
     shared = shared_folder()
     if shared:
-        values = {"image_size": 96, "num_epochs": 3}
+        values = {"image_size": 128, "num_epochs": 3}
         return Photos(shared / "data" / "classify-antsbees", ["ants", "bees"], values, 0.75)
     from deepft_lab import demo
 
