@@ -110,11 +110,14 @@ class SmallEngine:
         return str(child.pid)
 
     def poll(self, handle: str, folder: Path) -> bool:
-        for child in self.children:
-            child.poll()
         pid = handle or self._runner(folder)
         if not pid:
             return False
+        # Another lab's engine may have started it; whose child it is must reap it.
+        children = [child for engine in self._engines for child in engine.children]
+        own = next((child for child in children if child.pid == int(pid)), None)
+        if own is not None:
+            return own.poll() is None
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(int(pid))
             return process.status() != psutil.STATUS_ZOMBIE and str(folder) in process.cmdline()
