@@ -305,6 +305,15 @@ def test_a_training_is_watched_and_its_history_comes_back_after_a_reload(app: An
         "3",
         "4",
     ]
+    # JupyterLab hides the page while it changes the theme, and shows it again before the next frame.
+    page.evaluate("""async () => {
+        host.style.display = 'none';
+        document.body.setAttribute('data-jp-theme-light', 'false');
+        await Promise.resolve().then(() => Promise.resolve());
+        host.style.display = '';
+    }""")
+    page.wait_for_timeout(200)
+    assert page.get_by_test_id("chart-loss").locator("canvas").count() == 1
     shown = page.get_by_test_id("version-metrics").inner_text()
     page.evaluate(MOUNT, ["versionView", target])
     page.wait_for_function(f"document.querySelector('[data-testid=version-view]').dataset.seq === '{last}'")

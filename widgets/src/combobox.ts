@@ -124,7 +124,6 @@ export function combobox(options: ComboboxOptions): Combobox {
   input.addEventListener('click', draw);
   input.addEventListener('blur', close);
   input.addEventListener('keydown', (event) => {
-    event.stopPropagation();
     if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
       event.preventDefault();
       const step = event.key === 'ArrowDown' ? 1 : -1;
@@ -138,6 +137,7 @@ export function combobox(options: ComboboxOptions): Combobox {
         pick(chosen.value);
       }
     } else if (event.key === 'Escape' && !list.hidden) {
+      event.stopPropagation(); // what is around the field has an Escape of its own
       close();
     } else if (event.key === 'Backspace' && input.value === '') {
       options.onBack?.();

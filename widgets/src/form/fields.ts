@@ -21,7 +21,6 @@ export function fieldControl(field: Field, onInput: () => void): FieldControl {
   editor.control.setAttribute('data-testid', `field-${field.name}`);
   editor.control.addEventListener('input', onInput);
   editor.control.addEventListener('change', onInput);
-  editor.control.addEventListener('keydown', (event) => event.stopPropagation());
 
   const fault = h('span', {
     class: 'dft-fault',

@@ -99,7 +99,6 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
   dataset.addEventListener('change', changed);
   validation.addEventListener('change', changed);
   fraction.addEventListener('input', changed);
-  fraction.addEventListener('keydown', (event) => event.stopPropagation());
 
   return {
     element,

@@ -68,7 +68,6 @@ export function selectionBar(actions: BarActions): SelectionBar {
     }
   };
   metadata.addEventListener('keydown', (event) => {
-    event.stopPropagation();
     if (event.key === 'Enter') {
       applyMetadata();
     }

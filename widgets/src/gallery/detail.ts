@@ -67,7 +67,6 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
     saveMetadata.hidden = false;
     fill(fault, parseMetadata(metadata.value).reason);
   });
-  metadata.addEventListener('keydown', (event) => event.stopPropagation());
   const history = h('ol', { class: 'dft-history' });
   const state = h('div');
   const body = h(

@@ -49,7 +49,6 @@ export function filterBar(onChange: (query: InputQuery) => void): Filters {
   const quiet = debounce(250, apply);
   unlabelled.addEventListener('change', apply);
   metadata.addEventListener('input', quiet.call);
-  metadata.addEventListener('keydown', (event) => event.stopPropagation());
 
   function query(): InputQuery {
     const pair = parsePair(metadata.value.trim());

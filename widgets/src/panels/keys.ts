@@ -31,7 +31,6 @@ export default {
             event.preventDefault();
             model.send({ key: event.key });
           }
-          event.stopPropagation();
         },
         { signal: abort.signal },
       );

@@ -85,9 +85,6 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
     changed();
   });
   description.addEventListener('input', () => changed());
-  for (const input of [id, description]) {
-    input.addEventListener('keydown', (event) => event.stopPropagation());
-  }
 
   function changed(): void {
     const trainBody = training.read() ?? {};

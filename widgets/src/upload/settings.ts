@@ -49,7 +49,6 @@ export function settingsForm(context: Context, target: AppTarget): SettingsForm 
     return value;
   };
   metadata.addEventListener('input', check);
-  metadata.addEventListener('keydown', (event) => event.stopPropagation());
 
   const metadataField = labelled('Metadata', metadata, { title: 'A JSON object that every input gets' });
   metadataField.append(fault);

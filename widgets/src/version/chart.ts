@@ -42,18 +42,20 @@ export function chart(options: ChartOptions): Chart {
   let data: uPlot.AlignedData = [[]];
   let shown: [string, (number | null)[]][] = [];
   let mark: number | null = null;
+  // The last width there was: a chart is also built while a page is hidden, as it is while the theme changes.
+  let width = 300;
 
   const build = (): void => {
     plot?.destroy();
     plot = null;
     fill(canvas);
-    if (shown.length > 0 && canvas.clientWidth > 0) {
+    if (shown.length > 0) {
       plot = new uPlot(settings(), data, canvas);
     }
   };
 
   const settings = (): uPlot.Options => {
-    const style = getComputedStyle(element);
+    const style = getComputedStyle(document.body);
     const colour = (name: string, fallback: string): string =>
       style.getPropertyValue(name).trim() || fallback;
     const text = colour('--jp-ui-font-color1', '#333');
@@ -68,7 +70,7 @@ export function chart(options: ChartOptions): Chart {
     const formatted = (_: uPlot, values: number[]): string[] => values.map((value) => number(value));
     const pointed = data[0].length < 60;
     return {
-      width: canvas.clientWidth,
+      width: canvas.clientWidth || width,
       height: HEIGHT,
       cursor: { y: false, drag: { x: true, y: false } },
       legend: { live: true },
@@ -123,17 +125,16 @@ export function chart(options: ChartOptions): Chart {
   };
 
   const resize = new ResizeObserver(() => {
-    if (plot && canvas.clientWidth > 0) {
-      plot.setSize({ width: canvas.clientWidth, height: HEIGHT });
-    } else if (!plot) {
-      build();
+    width = canvas.clientWidth || width;
+    if (plot && plot.width !== width) {
+      plot.setSize({ width, height: HEIGHT });
     }
   });
   resize.observe(canvas);
   const theme = new MutationObserver(build);
   theme.observe(document.body, {
     attributes: true,
-    attributeFilter: ['data-jp-theme-name', 'data-jp-theme-light', 'class'],
+    attributeFilter: ['data-jp-theme-name', 'data-jp-theme-light'],
   });
 
   return {

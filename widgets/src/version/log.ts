@@ -103,7 +103,6 @@ export function logView(context: Context, target: VersionTarget, scope: Scope): 
 
   element.addEventListener('toggle', () => void poll());
   search.addEventListener('input', draw);
-  search.addEventListener('keydown', (event) => event.stopPropagation());
   scope.add(() => window.clearTimeout(timer));
   return {
     element,
