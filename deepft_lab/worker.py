@@ -41,6 +41,8 @@ def main(folder: Path) -> int:
         say("failed", reason=result.reason, traceback="\n".join(lines))
     if rank == 0 or (result.outcome == "failed" and not (folder / "result.json").exists()):
         job_folder.write(folder / "result.json", result)
+    if events is not None:
+        events.close()
     return 0 if result.outcome == "trained" else 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.resnet import Bottleneck, ResNet
@@ -53,6 +52,6 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
-def normalisation_layers(model: nn.Module) -> list[nn.Module]:
-    """Batch norms, which cannot take statistics from a single image."""
-    return [module for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+def normalisation_layers(model: nn.Module) -> list[nn.BatchNorm2d]:
+    """Batch norms, which keep running statistics of their inputs."""
+    return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]

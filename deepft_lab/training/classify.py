@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,8 @@ def score(
         values(logits, exclusive=exclusive).numpy(), targets.numpy(), concepts, exclusive=exclusive
     )
     kind = settings.exclusive if exclusive else settings.otherwise
-    return {**whole, "loss": float(LOSSES[kind](logits, targets, 0.0))}, by_concept
+    loss = float(LOSSES[kind](logits, targets, 0.0))
+    return {**whole, "loss": loss if math.isfinite(loss) else None}, by_concept
 
 
 def best_metric(targets: Tensor, *, exclusive: bool) -> str:

@@ -138,9 +138,9 @@ class Examples(Dataset):
 class TrainingOrder:
     """Batches of keys for one rank, reshuffled each epoch: set `epoch`, then iterate.
 
-    All ranks draw the same order and take turns. A last batch is filled up to two images a rank with others of the
-    epoch: batch norm can take no statistics from one. With `repeats` each image comes so often in a row, each time
-    differently changed (repeated augmentation), and an epoch keeps its length.
+    All ranks draw the same order and take turns. The last batch of an epoch is filled up with others of the epoch:
+    batch norm learns wrong statistics from a few images, and none from one. With `repeats` each image comes so often
+    in a row, each time differently changed (repeated augmentation), and an epoch keeps its length.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class TrainingOrder:
         order = numpy.random.default_rng((self.seed, self.epoch)).permutation(self.examples)
         order = order.repeat(self.repeats)[: self.examples]
         span = self.batch_size * self.ranks
-        least = min(self.batch_size, 2) * self.ranks
+        least = span if self.examples > span else min(self.batch_size, 2) * self.ranks
         for start in range(0, self.examples, span):
             drawn = order[start : start + span]
             batch = [(int(example), self.epoch, start + turn) for turn, example in enumerate(drawn)]

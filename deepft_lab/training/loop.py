@@ -31,6 +31,7 @@ from deepft_lab.training.progress import Progress
 Say = Callable[..., Any]
 TASKS = {"visual-classifier": classify}
 _UNREADABLE = 0.05  # share of pictures that may be unreadable (the tolerance of 5 % is the reference service's)
+NORM_STEPS = 10  # of plain averaging in batch norm from a random start; its usual momentum of 0.1 is reached then
 _STOP_EVERY = 10  # steps between two looks at the stop file where ranks must agree on GPUs; on CPUs each step
 
 
@@ -110,6 +111,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     )
     model, optimizer = accelerator.prepare(model, optimizer)
     bare: nn.Module = accelerator.unwrap_model(model)
+    norms = normalisation_layers(bare)
     normalise = augment.normaliser(plan.mean, plan.deviation, device)
     steps = len(order) * epochs
     lrate = params.effective_lrate(values, ranks) or 0.0
@@ -165,9 +167,12 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         total_loss, counted = torch.zeros((), device=device), 0
         model.train()
         if batch_size == 1:  # batch norm keeps its statistics where there is nothing to take them from
-            for layer in normalisation_layers(bare):
+            for layer in norms:
                 layer.eval()
         for batch, targets in train_batches:
+            if spec.weights is None and step < NORM_STEPS:  # the invented first statistics leave at once, not slowly
+                for layer in norms:
+                    layer.momentum = 1 / (step + 1)
             for group in optimizer.param_groups:
                 group["lr"] = lrate_at(rates, step) * group["factor"]
             inputs, targets = normalise(batch), targets.to(device, non_blocking=True)
@@ -273,6 +278,6 @@ def _place(metrics: dict[str, float | None], best_metric: str, epoch: int) -> tu
     if not metrics:
         return (float(epoch),)
     loss = metrics["loss"]
-    low_loss = -loss if loss is not None and math.isfinite(loss) else -math.inf
+    low_loss = -math.inf if loss is None else -loss
     figure = metrics.get(best_metric)
     return (low_loss if best_metric == "loss" else figure if figure is not None else -math.inf, low_loss)

@@ -1,0 +1,132 @@
+"""Batches: every example once, ranks apart, the same again with the same seed; pixels as the network sees them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from coloured import COLOURS, picture
+
+from deepft_lab.training import augment, data
+from deepft_lab.training.recipe import Augment, RandAugment
+
+
+def epoch_of(order: data.TrainingOrder, epoch: int = 1) -> list[list[data.Key]]:
+    order.epoch = epoch
+    return list(order)
+
+
+@pytest.mark.parametrize(("examples", "batch_size", "ranks"), [(10, 4, 1), (9, 4, 1), (1, 4, 1), (7, 2, 2), (64, 8, 2)])
+def test_an_epoch_has_every_example_and_no_batch_of_one(examples: int, batch_size: int, ranks: int) -> None:
+    orders = [data.TrainingOrder(examples, batch_size=batch_size, seed=1, rank=r, ranks=ranks) for r in range(ranks)]
+    epochs = [epoch_of(order) for order in orders]
+    assert {key[0] for batches in epochs for batch in batches for key in batch} == set(range(examples))
+    assert {len(batches) for batches in epochs} == {len(orders[0])} == {math.ceil(examples / (batch_size * ranks))}
+    for parts in zip(*epochs, strict=True):
+        assert len({len(part) for part in parts}) == 1  # ranks in step
+        assert 2 <= len(parts[0]) <= batch_size
+
+
+def test_orders_differ_between_epochs_and_agree_for_a_seed() -> None:
+    order = data.TrainingOrder(50, batch_size=8, seed=1)
+    assert epoch_of(order, 1) != epoch_of(order, 2)
+    assert epoch_of(order, 2) == epoch_of(data.TrainingOrder(50, batch_size=8, seed=1), 2)
+    assert epoch_of(order, 2) != epoch_of(data.TrainingOrder(50, batch_size=8, seed=2), 2)
+
+
+def test_repeated_augmentation_shows_an_image_in_a_row_and_keeps_the_length() -> None:
+    keys = [key for batch in epoch_of(data.TrainingOrder(30, batch_size=6, seed=1, repeats=3)) for key in batch]
+    assert len(keys) == 30
+    assert keys[0][0] == keys[1][0] == keys[2][0] != keys[3][0]
+    assert len({key[2] for key in keys}) == 30  # each is changed in its own way
+
+
+def test_validation_visits_all_once_with_any_number_of_ranks() -> None:
+    for ranks in (1, 2, 3):
+        keys = [list(data.ValidationOrder(7, batch_size=2, rank=r, ranks=ranks).keys) for r in range(ranks)]
+        assert len({len(part) for part in keys}) == 1
+        together = [part[turn][0] for turn in range(len(keys[0])) for part in keys]
+        assert together[:7] == list(range(7))
+    assert list(data.ValidationOrder(0, batch_size=2)) == []
+
+
+def test_pixels_come_back_as_they_were_decoded_and_bad_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "red").write_bytes(picture(COLOURS["red"], 1))
+    (tmp_path / "text").write_bytes(b"no picture")
+    (tmp_path / "large").write_bytes(picture(COLOURS["blue"], 2, (400, 300)))
+    sources = [tmp_path / name for name in ("red", "text", "large", "gone")]
+    unreadable = data.write_pixels(tmp_path, sources, 32, threads=2)
+    assert [place for place, _ in unreadable] == [1, 3]
+    assert "text" in unreadable[0][1]
+    pixels, index = data.map_pixels(tmp_path)
+    data.remove_pixels(tmp_path)
+    assert index.sizes.tolist() == [[36, 40], [0, 0], [48, 64], [0, 0]]
+    large = pixels[int(index.offsets[2]) :][: 48 * 64 * 3].view(48, 64, 3)
+    assert numpy.array_equal(large.numpy(), data.decode(sources[2], 32))
+
+
+def test_the_middle_of_a_picture_is_what_is_tested() -> None:
+    stripes = torch.zeros((20, 60, 3), dtype=torch.uint8)
+    stripes[:, 20:40] = 255
+    middle = augment.test_pixels(stripes, 32, 1.0)
+    assert middle.shape == (3, 32, 32)
+    assert middle[:, :, 4:-4].min() == 255
+
+
+def test_the_same_key_gives_the_same_pixels_and_another_gives_others() -> None:
+    random_picture = torch.randint(0, 255, (50, 70, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    settings = Augment(randaugment=RandAugment(magnitude=7, deviation=0.5, operations=4))
+
+    def changed(*key: int) -> torch.Tensor:
+        flip = augment.Flip(0.5, "horizontal")
+        return augment.train_pixels(random_picture, 32, settings, flip, numpy.random.default_rng(key))
+
+    assert torch.equal(changed(1, 2, 3), changed(1, 2, 3))
+    assert len({changed(1, 2, position).numpy().tobytes() for position in range(20)}) == 20
+
+
+def test_flips_follow_their_direction() -> None:
+    corner = torch.zeros((32, 32, 3), dtype=torch.uint8)
+    corner[:16, :16] = 255
+    whole = Augment(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
+    random = numpy.random.default_rng(0)
+    mirrored = augment.train_pixels(corner, 32, whole, augment.Flip(1.0, "horizontal"), random)
+    assert mirrored[0, 0, 31] == 255 and mirrored[0, 0, 0] == 0
+    turned = augment.train_pixels(corner, 32, whole, augment.Flip(1.0, "vertical"), random)
+    assert turned[0, 31, 0] == 255 and turned[0, 0, 0] == 0
+
+
+def test_every_operation_of_randaugment_keeps_size_and_mode() -> None:
+    from PIL import Image
+
+    from deepft_lab.training.randaugment import OPERATIONS
+
+    image = Image.fromarray(numpy.random.default_rng(1).integers(0, 255, (24, 30, 3), dtype=numpy.uint8))
+    for operation in OPERATIONS:
+        for strength, sign in ((0.0, 1.0), (0.7, -1.0), (1.0, 1.0)):
+            changed = operation(image, strength, sign)
+            assert (changed.size, changed.mode) == (image.size, "RGB")
+
+
+def test_mixed_images_show_the_concepts_of_both_above_the_threshold() -> None:
+    pixels = torch.arange(2.0).view(2, 1, 1, 1).expand(2, 3, 8, 8).contiguous()
+    targets = torch.tensor([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    settings, seen = Augment(mixup=0.2, cutmix=1.0), set()
+    for seed in range(60):
+        mixed, wanted = augment.mix(pixels, targets, settings, 0.2, numpy.random.default_rng(seed))
+        share = float(mixed[1].mean())  # of the second image in its own mixture
+        assert wanted[1, 1] == (1.0 if share > 0.2 else 0.0)
+        assert wanted[1, 0] == (1.0 if 1 - share > 0.2 else 0.0)
+        seen.add(tuple(wanted[1].tolist()))
+    assert len(seen) > 1
+
+
+def test_without_a_threshold_targets_are_shares_and_unknown_stays_unknown() -> None:
+    pixels = torch.zeros((2, 3, 4, 4))
+    targets = torch.tensor([[1.0, -1.0], [0.0, 1.0]])
+    _, wanted = augment.mix(pixels, targets, Augment(mixup=1.0), None, numpy.random.default_rng(1))
+    assert wanted[:, 1].tolist() == [-1.0, -1.0]
+    assert float(wanted[:, 0].sum()) == pytest.approx(1.0)

@@ -1,0 +1,92 @@
+"""Weight files: the right one is loaded, every other is refused with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torchvision.models import mobilenet_v2, squeezenet1_1
+
+from deepft_lab.training import weights
+from deepft_lab.training.architectures import ARCHITECTURES
+
+HEAD = ARCHITECTURES["mobilenet_v2"].head
+
+
+def fresh() -> torch.nn.Module:
+    return ARCHITECTURES["mobilenet_v2"].build(2, 0.0)
+
+
+@pytest.fixture(scope="module")
+def pretrained() -> dict[str, torch.Tensor]:
+    return mobilenet_v2(num_classes=1000).state_dict()
+
+
+def test_all_but_the_head_is_loaded(tmp_path: Path, pretrained: dict[str, torch.Tensor]) -> None:
+    save_file(pretrained, tmp_path / "mobilenet_v2.safetensors")
+    model = fresh()
+    head = model.classifier[1].weight.detach().clone()  # type: ignore[index,union-attr]
+    weights.load(model, tmp_path / "mobilenet_v2.safetensors", architecture="mobilenet_v2", head=HEAD)
+    own = model.state_dict()
+    assert torch.equal(own[f"{HEAD}weight"], head)
+    assert all(torch.equal(own[key], value) for key, value in pretrained.items() if not key.startswith(HEAD))
+
+
+def test_another_architecture_is_named_with_what_does_not_fit(tmp_path: Path) -> None:
+    save_file(squeezenet1_1().state_dict(), tmp_path / "other.safetensors")
+    with pytest.raises(weights.WrongWeights, match=r"architecture mobilenet_v2: .* missing, such as .* not its own"):
+        weights.load(fresh(), tmp_path / "other.safetensors", architecture="mobilenet_v2", head=HEAD)
+
+
+def test_a_wrong_shape_is_named(tmp_path: Path, pretrained: dict[str, torch.Tensor]) -> None:
+    wrong = {**pretrained, "features.0.0.weight": torch.zeros(32, 1, 3, 3)}
+    save_file(wrong, tmp_path / "grey.safetensors")
+    with pytest.raises(weights.WrongWeights, match=r"features\.0\.0\.weight: \[32, 1, 3, 3\], wanted \[32, 3, 3, 3\]"):
+        weights.load(fresh(), tmp_path / "grey.safetensors", architecture="mobilenet_v2", head=HEAD)
+
+
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "torn.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(weights.WrongWeights, match="no safetensors file"):
+        weights.read(tmp_path / "torn.safetensors")
+
+
+def test_a_persons_own_pickle_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "own.pth")
+    with pytest.raises(weights.WrongWeights, match="jupyter deepft weights convert"):
+        weights.read(tmp_path / "own.pth")
+
+
+def test_a_file_of_torch_hub_is_read_only_when_its_hash_fits(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2)}, tmp_path / "made.pth")
+    digest = hashlib.sha256((tmp_path / "made.pth").read_bytes()).hexdigest()
+    good, bad = tmp_path / f"made-{digest[:8]}.pth", tmp_path / "made-00000000.pth"
+    for path in (good, bad):
+        path.write_bytes((tmp_path / "made.pth").read_bytes())
+    assert weights.read(good)["a"].tolist() == [1.0, 1.0]
+    with pytest.raises(weights.WrongWeights, match="SHA-256"):
+        weights.read(bad)
+
+
+class Trap:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("sprung",)
+
+
+def test_converting_runs_no_code_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"a": Trap()}, tmp_path / "trap.pth")
+    assert weights.main(["convert", "trap.pth", "out.safetensors"]) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["trap.pth"]
+
+
+def test_converting_keeps_every_tensor(tmp_path: Path) -> None:
+    shared = torch.arange(6.0).view(2, 3)
+    torch.save({"state_dict": {"module.a": shared, "module.b": shared.t()}}, tmp_path / "in.pth")
+    assert weights.main(["convert", str(tmp_path / "in.pth"), str(tmp_path / "out.safetensors")]) == 0
+    found = load_file(tmp_path / "out.safetensors")
+    assert torch.equal(found["a"], shared) and torch.equal(found["b"], shared.t())
