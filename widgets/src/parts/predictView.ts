@@ -4,7 +4,7 @@ import { OPERATIONS, BASE } from '../api';
 import type { Context, Part, VersionTarget } from '../context';
 import { button, empty, failure, icon, messageOf, notify } from '../controls';
 import { fill, h, Scope } from '../dom';
-import { duration, score } from '../format';
+import { duration, number, score } from '../format';
 import { codeView, predictCode } from '../form/python';
 import { filesOfDrop } from '../upload/files';
 
@@ -96,7 +96,8 @@ export function predictView(host: HTMLElement, context: Context, target: Version
       const answer = await context.client.call('predict', { params, body: { images } });
       answer.predictions.forEach((prediction, index) => cards[index]?.show(prediction));
       const cold = answer.cold ? ', with loading the model' : '';
-      status.textContent = `${duration(answer.seconds)}${cold}`;
+      const time = answer.seconds < 1 ? `${number(answer.seconds * 1000)} ms` : duration(answer.seconds);
+      status.textContent = `${time}${cold}`;
     } catch (error) {
       fill(status);
       fill(
