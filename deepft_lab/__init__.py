@@ -1,9 +1,9 @@
 """DeepFT Lab: train the entire graph of a vision model on your own images, from inside Jupyter.
 
-    import deepft_lab
-    lab = deepft_lab.connect()
-    app = lab.create_app("insects")
-    app.upload("photos/train", dataset="train", concepts="folders")
+import deepft_lab
+lab = deepft_lab.connect()
+app = lab.create_app("insects")
+app.upload("photos/train", dataset="train", concepts="folders")
 """
 
 from deepft_lab._version import __version__

@@ -1,7 +1,7 @@
 """`jupyter deepft demo`: the main job on real data, in about a minute on two cores.
 
-The 1,797 handwritten digits of scikit-learn become image files; an app is made, they are uploaded and frozen, a model is
-trained from a random start, evaluated on held-out digits, and put to work. Needs scikit-learn (the extra `demo`).
+The 1,797 handwritten digits of scikit-learn become image files; an app is made, they are uploaded and frozen, a model
+is trained from a random start, evaluated on held-out digits, and put to work. Needs scikit-learn (the extra `demo`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from deepft_lab.errors import DeepFTError, NotFound
 APP = "digits"
 MODEL = "which-digit"
 TEMPLATE = "classifier-mobilenet-v2"
-# Values for 8 x 8 pixels drawn large: a random start needs a higher rate than fine-tuning, and digits must not be mirrored.
+# Values for 8 x 8 pixels drawn large: a random start needs a higher rate than fine-tuning; digits must not be mirrored.
 VALUES: dict[str, Any] = {
     "pretrained_weights": "None",
     "image_size": 32,
@@ -72,7 +72,7 @@ def _run(output: Path, seed: int, begun: float) -> int:
 
 
 def write_digits(folder: Path, seed: int) -> tuple[list[Path], list[Path]]:
-    """Writes scikit-learn's digits below `folder`/{train,val}/{0..9}/ and returns both lists of files, split by seed."""
+    """Writes scikit-learn's digits below `folder`/{train,val}/{0..9}/; returns both lists of files, split by seed."""
     import numpy as np
     from PIL import Image
     from sklearn.datasets import load_digits
@@ -112,7 +112,8 @@ def _train(app: Any, say: _Steps) -> Any:
             seen = event.seq
             if event.kind == "epoch":
                 data = event.data
-                say(f"Epoch {data['epoch']:2}: loss {data['train_loss']:.3f}, accuracy {data['metrics']['accuracy']:.3f}")
+                accuracy = data["metrics"]["accuracy"]
+                say(f"Epoch {data['epoch']:2}: loss {data['train_loss']:.3f}, accuracy {accuracy:.3f}")
         if version.status in ("trained", "failed", "deleted"):
             return version.wait()
         time.sleep(0.3)
@@ -145,10 +146,12 @@ def _table(version: Any, seconds: float, picture: Path) -> None:
         cells = [values.get(name) for name in ("precision", "recall", "f1")]
         precision, recall, f1 = ("-" if value is None else f"{value:.3f}" for value in cells)
         print(f"  {concept:>5}  {precision:>9}  {recall:>6}  {f1:>5}")
-    print(f"\n  accuracy {metrics['accuracy']:.3f}   f1 {metrics['f1_macro']:.3f}   roc auc {metrics['roc_auc_macro']:.4f}")
+    figures = [f"{name} {metrics[name]:.3f}" for name in ("accuracy", "f1_macro", "roc_auc_macro")]
+    print("\n  " + "   ".join(figures))
     print(f"  the whole took {seconds:.0f} s\n")
     print(f"  Predictions: {picture}")
-    print(f"  Open the app in JupyterLab:  {Path(sys.executable).parent / 'jupyter'} lab   (sidebar: DeepFT Lab, app {APP})")
+    jupyter = Path(sys.executable).parent / "jupyter"
+    print(f"  Open the app in JupyterLab:  {jupyter} lab   (sidebar: DeepFT Lab, app {APP})")
 
 
 class _Steps:

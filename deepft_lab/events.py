@@ -2,7 +2,7 @@
 
 Kinds and their data:
     started     ranks, device, precision, threads, train, validation, epochs, steps_per_epoch, steps, lrate, best_metric
-    step        epoch, loss, lrate, images_per_second, seconds_left, memory (bytes), gpu_memory, gpu_utilisation, cpu (0..n)
+    step        epoch, loss, lrate, images_per_second, seconds_left, memory (bytes), gpu_memory, gpu_utilisation, cpu
     epoch       epoch, train_loss, metrics {name: value}, metrics_by_concept {concept: {name: value}}, best, seconds
     checkpoint  epoch, path
     warning     message
@@ -37,7 +37,7 @@ class EventWriter:
     def __init__(self, path: str | Path, attempt: int = 1) -> None:
         self.attempt = attempt
         self.seq = cut_torn_line(path)
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - lives as long as the writer
+        self._file = Path(path).open("ab", buffering=0)  # noqa: SIM115 - lives as long as the writer
 
     def write(self, kind: str, step: int = 0, **data: Any) -> Event:
         """Appends one event and gives it back."""
@@ -59,7 +59,7 @@ class EventReader:
 
     def read(self) -> list[Event]:
         try:
-            with open(self.path, "rb") as file:
+            with self.path.open("rb") as file:
                 file.seek(self._offset)
                 content = file.read()
         except FileNotFoundError:

@@ -35,7 +35,7 @@ def defaults(fields: Iterable[Field]) -> dict[str, Any]:
 
 
 def effective_lrate(values: Mapping[str, Any], ranks: int = 1) -> float | None:
-    """Learning rate of a step: `per_item_lrate` x batch size x ranks, or `lrate` where a template has it (per minibatch)."""
+    """Learning rate of a step: `per_item_lrate` x batch size x ranks, or `lrate`, which is per minibatch."""
     if _is_number(values.get("lrate")):
         return float(values["lrate"])
     if _is_number(values.get("per_item_lrate")) and _is_number(values.get("batch_size")):
@@ -46,7 +46,7 @@ def effective_lrate(values: Mapping[str, Any], ranks: int = 1) -> float | None:
 def steps_per_epoch(values: Mapping[str, Any], examples: int | None, ranks: int = 1) -> int | None:
     """Optimizer steps of one epoch over `examples` inputs; the last batch may be smaller."""
     batch_size = values.get("batch_size")
-    if not examples or not _is_number(batch_size) or batch_size < 1:
+    if not examples or not isinstance(batch_size, (int, float)) or isinstance(batch_size, bool) or batch_size < 1:
         return None
     return math.ceil(examples / (int(batch_size) * max(ranks, 1)))
 
@@ -54,6 +54,8 @@ def steps_per_epoch(values: Mapping[str, Any], examples: int | None, ranks: int 
 def _check_value(field: Field, value: Any) -> tuple[Any, str]:
     """The value in its type, and a reason where it is wrong."""
     if value is None:
+        if field.type == "choice" and "None" in field.choices:
+            return "None", ""  # Python's None for the choice of that name
         if field.nullable:
             return None, ""
         return value, f"A value is needed; the default is {field.default!r}."

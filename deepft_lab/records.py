@@ -38,14 +38,14 @@ class Fault(msgspec.Struct, frozen=True):
 # -- who and where ------------------------------------------------------------------------------
 
 
-class Caller(Record):
+class Caller(Record, frozen=True):
     """Who calls, as the server's identity provider vouches for it."""
 
     user: str
     administrator: bool = False
 
 
-class Me(Record):
+class Me(Record, frozen=True):
     """The caller, and the server that answers."""
 
     user: str
@@ -55,7 +55,7 @@ class Me(Record):
     owner_of_store: bool
 
 
-class Gpu(Record):
+class Gpu(Record, frozen=True):
     index: int
     name: str
     memory_total: int  # bytes
@@ -64,7 +64,7 @@ class Gpu(Record):
     job: str | None
 
 
-class Machine(Record):
+class Machine(Record, frozen=True):
     """What the engine has, and how much of it is free."""
 
     engine: str
@@ -80,7 +80,7 @@ class Machine(Record):
 # -- templates ----------------------------------------------------------------------------------
 
 
-class Field(Record):
+class Field(Record, frozen=True):
     """One hyperparameter: what the form, the checker and the docs know of it."""
 
     name: str
@@ -97,12 +97,12 @@ class Field(Record):
     nullable: bool = False  # an empty value is allowed (None)
 
 
-class Licence(Record):
+class Licence(Record, frozen=True):
     code: str
     weights: str = ""
 
 
-class Template(Record):
+class Template(Record, frozen=True):
     """A pre-configured recipe, as its YAML file states it. `recipe` names registered builders."""
 
     id: str
@@ -123,26 +123,26 @@ class Template(Record):
     hash: str = ""  # SHA-256 of its canonical JSON
 
 
-class BrokenTemplate(Record):
+class BrokenTemplate(Record, frozen=True):
     """A template file that could not be used; it hides nothing else."""
 
     origin: str
     faults: list[Fault]
 
 
-class TemplateList(Record):
+class TemplateList(Record, frozen=True):
     templates: list[Template]
     broken: list[BrokenTemplate]
 
 
-class CheckParams(Record):
+class CheckParams(Record, frozen=True):
     """A form's content. `examples` is the number of training inputs, where known."""
 
     values: dict[str, Any] = {}
     examples: int | None = None
 
 
-class CheckedParams(Record):
+class CheckedParams(Record, frozen=True):
     """Complete values, every fault, and what follows from the values."""
 
     values: dict[str, Any]
@@ -155,7 +155,7 @@ class CheckedParams(Record):
 # -- apps, inputs, labels -----------------------------------------------------------------------
 
 
-class App(Record):
+class App(Record, frozen=True):
     owner: str
     id: str
     description: str
@@ -167,7 +167,7 @@ class App(Record):
     models: int
 
 
-class CreateApp(Record):
+class CreateApp(Record, frozen=True):
     id: str
     description: str = ""
 
@@ -179,7 +179,7 @@ class Label(msgspec.Struct, frozen=True):
     positive: bool = True
 
 
-class Input(Record):
+class Input(Record, frozen=True):
     id: str  # first 24 hex digits of the content's SHA-256
     name: str
     width: int
@@ -193,7 +193,7 @@ class Input(Record):
     labels: list[Label]
 
 
-class Annotation(Record):
+class Annotation(Record, frozen=True):
     """One entry of the append-only history of labels."""
 
     id: int
@@ -204,12 +204,12 @@ class Annotation(Record):
     created: float
 
 
-class InputDetail(Record):
+class InputDetail(Record, frozen=True):
     input: Input
     history: list[Annotation]
 
 
-class InputQuery(Record):
+class InputQuery(Record, frozen=True):
     """Filter and page. `metadata` is a JSON object; an input matches if it has all these keys and values."""
 
     limit: int = 50
@@ -220,16 +220,16 @@ class InputQuery(Record):
     unlabelled: bool = False
 
 
-class InputPage(Record):
+class InputPage(Record, frozen=True):
     inputs: list[Input]
     next: str | None  # give as `after`; None at the end
 
 
-class Count(Record):
+class Count(Record, frozen=True):
     count: int
 
 
-class EditInputs(Record):
+class EditInputs(Record, frozen=True):
     """Changes many inputs at once. `metadata` is merged; a key with null is taken away."""
 
     inputs: list[str]
@@ -238,11 +238,11 @@ class EditInputs(Record):
     metadata: dict[str, Any] = {}
 
 
-class InputIds(Record):
+class InputIds(Record, frozen=True):
     inputs: list[str]
 
 
-class Annotate(Record):
+class Annotate(Record, frozen=True):
     """Puts concepts on inputs (present or absent) and takes them off. Unknown concepts are created."""
 
     inputs: list[str]
@@ -251,36 +251,36 @@ class Annotate(Record):
     remove: list[str] = []
 
 
-class Edited(Record):
+class Edited(Record, frozen=True):
     """How many inputs an edit touched, and what a person should know about it."""
 
     count: int
     warnings: list[str] = []
 
 
-class Concept(Record):
+class Concept(Record, frozen=True):
     name: str
     positives: int
     negatives: int
     created: float
 
 
-class CreateConcepts(Record):
+class CreateConcepts(Record, frozen=True):
     names: list[str]
 
 
-class Dataset(Record):
+class Dataset(Record, frozen=True):
     id: str
     inputs: int
     created: float
     versions: int
 
 
-class CreateDataset(Record):
+class CreateDataset(Record, frozen=True):
     id: str
 
 
-class DatasetVersion(Record):
+class DatasetVersion(Record, frozen=True):
     """A frozen dataset: immutable, its id is the SHA-256 of its manifest."""
 
     id: str
@@ -293,7 +293,7 @@ class DatasetVersion(Record):
 # -- uploads ------------------------------------------------------------------------------------
 
 
-class CreateUpload(Record):
+class CreateUpload(Record, frozen=True):
     """Upload settings, which every file of the upload gets."""
 
     dataset: str | None = None
@@ -303,18 +303,18 @@ class CreateUpload(Record):
     dry_run: bool = False
 
 
-class Upload(Record):
+class Upload(Record, frozen=True):
     id: str
     settings: CreateUpload
 
 
-class UploadQuery(Record):
+class UploadQuery(Record, frozen=True):
     """`name` is the file's path relative to what was chosen, with `/`; the last folder names its concept."""
 
     name: str
 
 
-class UploadedFile(Record):
+class UploadedFile(Record, frozen=True):
     """What became of one file."""
 
     name: str
@@ -327,7 +327,7 @@ class UploadedFile(Record):
 # -- models -------------------------------------------------------------------------------------
 
 
-class Model(Record):
+class Model(Record, frozen=True):
     owner: str
     app: str
     id: str
@@ -340,7 +340,7 @@ class Model(Record):
     versions: int
 
 
-class CreateModel(Record):
+class CreateModel(Record, frozen=True):
     id: str
     type: str = "visual-classifier"
     template: str | None = None  # None: the recommended template of the type
@@ -349,7 +349,7 @@ class CreateModel(Record):
     values: dict[str, Any] = {}
 
 
-class UpdateModel(Record):
+class UpdateModel(Record, frozen=True):
     """Values are merged over the model's. A new template keeps the values that both have."""
 
     template: str | None = None
@@ -358,7 +358,7 @@ class UpdateModel(Record):
     values: dict[str, Any] = {}
 
 
-class Train(Record):
+class Train(Record, frozen=True):
     """`validation`: a dataset's name, a fraction held out (0..0.9), or None for the template's default."""
 
     dataset: str | None = None
@@ -366,7 +366,7 @@ class Train(Record):
     description: str = ""
 
 
-class ModelVersion(Record):
+class ModelVersion(Record, frozen=True):
     """One training: its state now, and its outcome once it has one. The same record feeds every progress bar."""
 
     owner: str
@@ -411,7 +411,7 @@ class ModelVersion(Record):
     last_seq: int
 
 
-class Event(Record):
+class Event(Record, frozen=True):
     """One line of events.jsonl. `seq` counts from 1 over all attempts; `step` is the optimizer step."""
 
     seq: int
@@ -422,43 +422,43 @@ class Event(Record):
     data: dict[str, Any] = {}
 
 
-class EventQuery(Record):
+class EventQuery(Record, frozen=True):
     after: int = 0
 
 
-class EventPage(Record):
+class EventPage(Record, frozen=True):
     events: list[Event]
     state: State
 
 
-class LogQuery(Record):
+class LogQuery(Record, frozen=True):
     after: int = 0  # byte offset
 
 
-class LogPage(Record):
+class LogPage(Record, frozen=True):
     text: str
     next: int  # byte offset
 
 
-class StreamQuery(Record):
+class StreamQuery(Record, frozen=True):
     """`after` is the `id` of the last message that was read: `job:seq` pairs joined by `~`."""
 
     after: str = ""
     job: str | None = None
 
 
-class PictureQuery(Record):
+class PictureQuery(Record, frozen=True):
     side: int = 256
 
 
-class PredictImage(Record):
+class PredictImage(Record, frozen=True):
     """An image by its bytes (base64 in JSON) or by the id of an input of the app."""
 
     data: bytes | None = None
     input: str | None = None
 
 
-class Predict(Record):
+class Predict(Record, frozen=True):
     images: list[PredictImage]
 
 
@@ -467,20 +467,20 @@ class ConceptValue(msgspec.Struct, frozen=True):
     value: float
 
 
-class Prediction(Record):
+class Prediction(Record, frozen=True):
     """Concepts, highest value first; or, for an image that cannot be read, the error."""
 
     concepts: list[ConceptValue] = []
     error: str = ""
 
 
-class Predictions(Record):
+class Predictions(Record, frozen=True):
     predictions: list[Prediction]
     seconds: float
     cold: bool  # the predictor had to start
 
 
-class Usage(Record):
+class Usage(Record, frozen=True):
     """One row of the ledger: what one attempt of one job used. Rows are never deleted."""
 
     user: str
@@ -502,7 +502,7 @@ class Usage(Record):
     cost: float | None
 
 
-class File(Record):
+class File(Record, frozen=True):
     """An answer of bytes: a file on disk, or its content."""
 
     content_type: str
@@ -518,7 +518,7 @@ class Message(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class Shutdown(Record):
+class Shutdown(Record, frozen=True):
     """Ends a server that `connect()` started, once no job runs."""
 
     client: str = ""

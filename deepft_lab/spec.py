@@ -1,16 +1,16 @@
 """spec.json: all that a worker needs to know, complete. The job folder is the whole contract.
 
-    spec.json           in: this file
-    train.jsonl         in: the manifest to train on
-    validation.jsonl    in: the manifest to validate on
-    accelerate.yaml     in: the launcher's settings, always written
-    events.jsonl        out, by the worker: see events.py
-    result.json         out, by the worker: Result
-    checkpoints/ model/ out, by the worker
-    log.txt             out: what launcher and ranks print
-    exit.json           out, by the runner: Exit
-    engine.jsonl        by the server: queued, started, cancelled
-    stop                by the server: an empty file asks to stop and keep the best
+spec.json           in: this file
+train.jsonl         in: the manifest to train on
+validation.jsonl    in: the manifest to validate on
+accelerate.yaml     in: the launcher's settings, always written
+events.jsonl        out, by the worker: see events.py
+result.json         out, by the worker: Result
+checkpoints/ model/ out, by the worker
+log.txt             out: what launcher and ranks print
+exit.json           out, by the runner: Exit
+engine.jsonl        by the server: queued, started, cancelled
+stop                by the server: an empty file asks to stop and keep the best
 """
 
 from __future__ import annotations
@@ -88,11 +88,11 @@ def write_whole(path: str | Path, content: bytes) -> None:
     path = Path(path)
     neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(neighbour, "wb") as file:
+        with neighbour.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(neighbour, path)
+        neighbour.replace(path)
     except BaseException:
         neighbour.unlink(missing_ok=True)
         raise

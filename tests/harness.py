@@ -30,7 +30,9 @@ def shared_folder() -> Path | None:
 
 def environment(home: Path) -> dict[str, str]:
     """Variables that keep a server and its kernels away from the person's own Jupyter."""
-    variables = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER", "DEEPFT_LAB", "JPY"))}
+    variables = {
+        key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER", "DEEPFT_LAB", "JPY"))
+    }
     for name in ("config", "data", "runtime", "ipython", "work"):
         (home / name).mkdir(parents=True, exist_ok=True)
     shared = shared_folder()
@@ -54,7 +56,9 @@ def environment(home: Path) -> dict[str, str]:
 class JupyterServer:
     """One server process. `kind` is `lab`, `server` or `headless` (`jupyter deepft`)."""
 
-    def __init__(self, home: Path, kind: str = "lab", port: int | None = None, options: list[str] | None = None) -> None:
+    def __init__(
+        self, home: Path, kind: str = "lab", port: int | None = None, options: list[str] | None = None
+    ) -> None:
         self.home = home
         self.kind = kind
         self.port = port or free_port()
@@ -75,7 +79,7 @@ class JupyterServer:
             command += [f"--ServerApp.root_dir={self.home / 'work'}", "--ServerApp.open_browser=False"]
             command += ["--ServerApp.jpserver_extensions={'deepft_lab': True}"]
             command += ["--ServerApp.allow_root=True"] if os.geteuid() == 0 else []
-        log = open(self.home / "server.log", "ab")  # noqa: SIM115 - handed to the process
+        log = (self.home / "server.log").open("ab")
         with log:
             self.process = subprocess.Popen(
                 [*command, *self.options], env=self.environment, cwd=self.home / "work",
@@ -89,7 +93,9 @@ class JupyterServer:
         while time.monotonic() < deadline:
             assert self.process is not None and self.process.poll() is None, f"The server ended:\n{self.log()[-3000:]}"
             with contextlib.suppress(OSError):
-                request = urllib.request.Request(f"{self.url}deepft/api/me", headers={"Authorization": f"token {TOKEN}"})
+                request = urllib.request.Request(
+                    f"{self.url}deepft/api/me", headers={"Authorization": f"token {TOKEN}"}
+                )
                 with urllib.request.urlopen(request, timeout=20):
                     return
             time.sleep(0.1)

@@ -29,7 +29,10 @@ class Engine(Protocol):
         ...
 
     def allocate(self, num_gpus: int, running: Sequence[Allocation]) -> Allocation | None:
-        """A place for a job beside those that run, or None: it must wait. On a CPU-only machine `num_gpus` is the number of ranks."""
+        """A place for a job beside those that run, or None: it must wait.
+
+        On a CPU-only machine `num_gpus` is the number of ranks.
+        """
         ...
 
     def submit(self, folder: Path) -> str:
@@ -37,7 +40,7 @@ class Engine(Protocol):
         ...
 
     def poll(self, handle: str, folder: Path) -> bool:
-        """True while any process of the job lives. After False, `exit.json` is there unless the runner itself was killed."""
+        """True while any process of the job lives. Then `exit.json` is there, unless the runner itself was killed."""
         ...
 
     def cancel(self, handle: str, folder: Path) -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from deepft_lab.errors import BadImage, Unavailable
+from deepft_lab.errors import BadImage
 from deepft_lab.lab.picture_worker import LENGTH, send
 
 SECONDS = 30.0  # for one picture
@@ -66,7 +66,7 @@ class Pictures:
 
     def _call(self, operation: str, path: Path, number: int = 0) -> Any:
         with self._free:
-            for _ in range(2):
+            while True:  # at most until those that rest are used up
                 process, fresh = self._take()
                 answer = self._ask(process, (operation, str(path), number))
                 if answer is not None:
@@ -75,8 +75,6 @@ class Pictures:
                 code = _end(process)
                 if fresh or code != 0:  # else it ended because it was idle, just before we asked
                     raise BadImage(self._reason(code))
-            else:
-                raise Unavailable("No process for reading pictures could be started. Try again.")
         ok, content = answer
         if not ok:
             raise BadImage(content)

@@ -15,11 +15,19 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from harness import ROOT, TOKEN, JupyterServer, jupyter, shared_folder
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
-FLAGS = (
-    "--no-sandbox --headless=new --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+FLAGS = [
+    "--no-sandbox",
+    "--headless=new",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SCREENSHOTS = ROOT / "test-output" / "screenshots"
 
 
@@ -85,7 +93,9 @@ def browser() -> Iterator[Any]:
 class Window:
     """A page of JupyterLab, and what was said in its console."""
 
-    def __init__(self, browser: Any, server: JupyterServer, path: str = "lab", size: tuple[int, int] = (1400, 900)) -> None:
+    def __init__(
+        self, browser: Any, server: JupyterServer, path: str = "lab", size: tuple[int, int] = (1400, 900)
+    ) -> None:
         self.server = server
         self.errors: list[str] = []
         self.context = browser.new_context(viewport={"width": size[0], "height": size[1]})

@@ -85,7 +85,7 @@ def test_the_whole_way_through_the_sidebar(window: Any, lab: Any, photos: Any) -
     expect(window.by("fault-batch_size")).to_contain_text("between 1 and 256")
     window.by("field-batch_size").fill("32")
     expect(window.by("fault-batch_size")).to_be_hidden()
-    expect(window.by("facts")).to_contain_text(re.compile(r"0\.00032|3\.2\s*(e|×)"))
+    expect(window.by("facts")).to_contain_text(re.compile(r"0\.00032"))
     for name, value in photos.values.items():
         field = window.by(f"field-{name}")
         if field.evaluate("element => element.tagName") == "SELECT":
@@ -104,7 +104,9 @@ def test_the_whole_way_through_the_sidebar(window: Any, lab: Any, photos: Any) -
     # 6 · Watch: it is live, and a reload changes nothing.
     view = window.by("version-view")
     view.wait_for()
-    expect(window.by("version-state")).to_have_text(re.compile("training|evaluating|trained", re.I), timeout=EVENT_LIMIT)
+    expect(window.by("version-state")).to_have_text(
+        re.compile("training|evaluating|trained", re.I), timeout=EVENT_LIMIT
+    )
     page.reload()
     view.wait_for(timeout=60_000)
     expect(window.by("version-state")).to_have_text(re.compile("trained", re.I), timeout=EVENT_LIMIT)
@@ -148,4 +150,3 @@ def _choose(window: Any, testid: str, value: str) -> None:
 
 def _clear(window: Any, testid: str) -> None:
     window.by(testid).press("Backspace")
-

@@ -30,6 +30,10 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     shown = [output["data"] for output in outputs if "data" in output]
     assert any("accuracy" in str(data.get("text/plain")) for data in shown)
-    panels = [data["application/vnd.deepft.panel+json"]["kind"] for data in shown if "application/vnd.deepft.panel+json" in data]
+    panels = [
+        data["application/vnd.deepft.panel+json"]["kind"]
+        for data in shown
+        if "application/vnd.deepft.panel+json" in data
+    ]
     assert {"upload", "annotate", "template", "training"} <= set(panels)
     assert all("image/svg+xml" in data for data in shown if "application/vnd.deepft.panel+json" in data)

@@ -32,7 +32,7 @@ def app(lab: Any, photos: Any) -> Any:
     for dataset in ("train", "val"):
         folders = [photos.folder / dataset / concept for concept in photos.concepts]
         report = created.upload(folders, dataset=dataset, concepts="folders", metadata={"part": dataset})
-        assert report.added and not report.errors or shared_folder()
+        assert (report.added and not report.errors) or shared_folder()
     return created
 
 

@@ -1,4 +1,4 @@
-"""What a run survives, and what ends it: a server that is killed, a worker that is killed, a version that is deleted."""
+"""What a run survives, and what ends it: a killed server, a killed worker, a deleted version."""
 
 from __future__ import annotations
 

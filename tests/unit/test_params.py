@@ -86,3 +86,10 @@ def test_steps_of_an_epoch_count_the_smaller_last_batch() -> None:
     assert params.steps_per_epoch({"batch_size": 32}, 244, ranks=2) == 4
     assert params.steps_per_epoch({"batch_size": 32}, None) is None
     assert params.steps_per_epoch({"batch_size": "x"}, 10) is None
+
+
+def test_pythons_none_is_the_choice_of_that_name() -> None:
+    field = Field(
+        name="pretrained_weights", type="choice", default="ImageNet-1k", choices=["None", "ImageNet-1k"], help=""
+    )
+    assert params.check([field], {"pretrained_weights": None}) == ({"pretrained_weights": "None"}, [])
