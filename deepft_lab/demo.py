@@ -22,9 +22,10 @@ TEMPLATE = "classifier-mobilenet-v2"
 # Values for 8 x 8 pixels drawn large: a random start needs a higher rate than fine-tuning; digits must not be mirrored.
 VALUES: dict[str, Any] = {
     "pretrained_weights": "None",
-    "image_size": 32,
-    "num_epochs": 12,
+    "image_size": 64,
+    "num_epochs": 5,
     "batch_size": 32,
+    "per_item_lrate": 1e-4,
     "flip_probability": 0.0,
 }
 HELD_OUT = 0.2

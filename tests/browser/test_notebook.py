@@ -78,6 +78,7 @@ def test_the_whole_way_through_a_notebook(open_window: Any, server: Any, lab: An
     page.wait_for_function("() => true")
     _until(page, lambda: app.count(unlabelled=True) == 0)
     window.shoot("notebook-label")
+    app.annotate([unlabelled], remove=[first])
     app.annotate([unlabelled], positive=[label.concept for label in unlabelled.labels])
 
     # 4 · The template's form: wrong values are refused beside their fields.

@@ -35,4 +35,4 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Photos:
 
     folder = tmp_path_factory.mktemp("digits")
     demo.write_digits(folder, seed=1)
-    return Photos(folder, [str(digit) for digit in range(10)], demo.VALUES | {"num_epochs": 6}, 0.8, 0)
+    return Photos(folder, [str(digit) for digit in range(10)], demo.VALUES, 0.8, 0)
