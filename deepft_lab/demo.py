@@ -125,7 +125,7 @@ def _predict(version: Any, files: list[Path], output: Path) -> Path:
     from PIL import Image, ImageDraw
 
     columns, rows, cell = 8, 5, 96
-    chosen = sorted(files)[: columns * rows]
+    chosen = sorted(files, key=lambda path: path.name)[: columns * rows]
     sheet = Image.new("RGB", (columns * cell, rows * (cell + 24)), "white")
     draw = ImageDraw.Draw(sheet)
     for place, (path, values) in enumerate(zip(chosen, version.predict(chosen), strict=True)):
