@@ -1,7 +1,7 @@
 """The training loop beside a bare PyTorch loop: the same network, batches and transforms, at most 5 % more CPU time.
 
-Both run whole jobs on the digits in turns, in one process. The least CPU-seconds of each are compared, since whatever
-else the machine does can only add to them. The bare loop below is what one would write by hand: no Accelerate, no events,
+Both run whole jobs on the digits in turns, in one process. The least CPU-seconds of each are compared: whatever else
+the machine does can only add to them. The bare loop below is what one would write by hand: no Accelerate, no events,
 no stop file, and the model saved once at the end.
 """
 
