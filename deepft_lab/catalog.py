@@ -138,7 +138,7 @@ def _not_found(template: Template, choice: str, file: str, own: list[Path], cach
         f"The {choice} weights of {template.id} are not on this machine. Looked for:{places}\n"
         f"Either put {file} into one of the first {len(own)} folders "
         f"(`jupyter deepft weights convert` makes one of a .pth file; with a network, "
-        f"`python -m deepft_lab.training.weights fetch {architecture}` downloads torchvision's), "
+        f"`jupyter deepft weights fetch {architecture}` downloads torchvision's), "
         f"or train from a random start with pretrained_weights = {NO_WEIGHTS}."
     )
 

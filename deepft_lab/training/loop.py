@@ -112,6 +112,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     model, optimizer = accelerator.prepare(model, optimizer)
     bare: nn.Module = accelerator.unwrap_model(model)
     norms = normalisation_layers(bare)
+    torch.manual_seed(spec.seed + rank)  # all began with the same network; what is dropped differs from rank to rank
     normalise = augment.normaliser(plan.mean, plan.deviation, device)
     steps = len(order) * epochs
     lrate = params.effective_lrate(values, ranks) or 0.0

@@ -1,7 +1,7 @@
 """Weight files: loaded with every key and shape checked, converted, fetched.
 
-    python -m deepft_lab.training.weights convert model.pth model.safetensors
-    python -m deepft_lab.training.weights fetch mobilenet_v2
+    jupyter deepft weights convert model.pth model.safetensors
+    jupyter deepft weights fetch mobilenet_v2
 
 A person's own files are safetensors only, which cannot carry code. A .pth file is read from torch hub's cache alone,
 without code (`weights_only=True`), after the digits of its SHA-256 in its name were checked.
@@ -115,7 +115,7 @@ def fetch(architecture: str) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="deepft weights", description="Converts and fetches weight files.")
+    parser = argparse.ArgumentParser(prog="jupyter deepft weights", description="Converts and fetches weight files.")
     commands = parser.add_subparsers(dest="command", required=True)
     converting = commands.add_parser("convert", help="make a safetensors file of a .pth file")
     converting.add_argument("source", type=Path)
