@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from deepft_lab import params
@@ -67,6 +67,8 @@ def test_null_only_where_the_field_allows_it() -> None:
         some.none() | some.booleans() | some.integers() | some.floats() | some.text(),
     )
 )
+@example({"batch_size": 10**400})
+@example({"batch_size": -(10**400)})
 def test_no_value_breaks_the_check(values) -> None:
     complete, faults = params.check(FIELDS, values)
     assert set(complete) == {field.name for field in FIELDS}
