@@ -40,10 +40,17 @@ class EventWriter:
         self._file = Path(path).open("ab", buffering=0)  # noqa: SIM115 - lives as long as the writer
 
     def write(self, kind: str, step: int = 0, **data: Any) -> Event:
-        """Appends one event and gives it back."""
-        self.seq += 1
-        event = Event(seq=self.seq, attempt=self.attempt, step=step, time=time.time(), kind=kind, data=data)
-        self._file.write(_encode(event) + b"\n")
+        """Appends one event and gives it back. Raises OSError, and leaves no torn line, where there is no room."""
+        event = Event(seq=self.seq + 1, attempt=self.attempt, step=step, time=time.time(), kind=kind, data=data)
+        left = _encode(event) + b"\n"
+        begin = self._file.seek(0, os.SEEK_END)
+        try:
+            while left:  # a disk that is nearly full takes only a part of it
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(begin)
+            raise
+        self.seq = event.seq
         return event
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,24 @@ def test_a_resumed_writer_cuts_the_torn_line_and_counts_on(tmp_path: Path) -> No
     assert [(event.seq, event.attempt) for event in EventReader(path).read()] == [(1, 1), (2, 1), (3, 1), (4, 2)]
     assert cut_torn_line(path) == 4
     assert cut_torn_line(tmp_path / "missing") == 0
+
+
+def test_an_event_for_which_there_is_no_room_leaves_no_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    writer = EventWriter(path)
+    writer.write("step", 1)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limits[1]))  # stands for a disk that is full
+    try:
+        with pytest.raises(OSError):
+            writer.write("step", 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    writer.write("failed", 2)
+    writer.close()
+    assert [(event.seq, event.kind) for event in EventReader(path).read()] == [(1, "step"), (2, "failed")]
 
 
 def test_the_folded_view_drops_what_was_trained_again(tmp_path: Path) -> None:
