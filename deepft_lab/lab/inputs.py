@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from deepft_lab.lab.lab import Lab
 
 MAX_PAGE = 1000
+KEY_DIGITS = 18  # what a database can hold in a key
 
 
 def inputs(lab: Lab, caller: Caller, *, owner: str, app: str, query: InputQuery) -> InputPage:
@@ -42,7 +43,7 @@ def inputs(lab: Lab, caller: Caller, *, owner: str, app: str, query: InputQuery)
     with lab.database.reading() as connection:
         matching = _matching(connection, find_app(connection, owner, app)["key"], query)
         if query.after is not None:
-            if not query.after.isdecimal():
+            if not query.after.isdecimal() or len(query.after) > KEY_DIGITS:
                 raise InvalidRequest(f"after={query.after!r} is no page; give the `next` of the page before.")
             matching.append(t.inputs.c.key < int(query.after))
         statement = select(t.inputs).where(*matching).order_by(t.inputs.c.key.desc()).limit(limit + 1)

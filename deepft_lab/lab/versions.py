@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,8 @@ def log(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, version: 
     start = max(0, query.after)
     try:
         with (lab.job_folder(row["job"]) / "log.txt").open("rb") as file:
+            if start > os.fstat(file.fileno()).st_size:
+                return LogPage(text="", next=start)
             file.seek(start)
             content = file.read(LOG_BYTES)
     except FileNotFoundError:

@@ -8,7 +8,9 @@ The journal is a write-ahead log on a local disk and DELETE on a network file sy
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -126,6 +128,13 @@ def metadata_has(connection: Connection, column: ColumnElement[Any], wanted: dic
     return and_(true(), *(_has(column, key, value) for key, value in wanted.items()))
 
 
+def _number(value: int | float) -> int | float:
+    """The number as SQLite holds it: an integer of more than 64 bits is a real."""
+    if -(2**63) <= value < 2**63:
+        return value
+    return float(value) if abs(value) <= sys.float_info.max else math.inf if value > 0 else -math.inf
+
+
 def _has(column: ColumnElement[Any], key: str, value: Any) -> ColumnElement[bool]:
     each = func.json_each(column).table_valued("key", "value", "type")
     found = select(each.c.key).where(each.c.key == key)
@@ -134,7 +143,7 @@ def _has(column: ColumnElement[Any], key: str, value: Any) -> ColumnElement[bool
     elif isinstance(value, bool):
         found = found.where(each.c.type == ("true" if value else "false"))
     elif isinstance(value, (int, float)):
-        found = found.where(each.c.type.in_(["integer", "real"]), each.c.value == value)
+        found = found.where(each.c.type.in_(["integer", "real"]), each.c.value == _number(value))
     elif isinstance(value, str):
         found = found.where(each.c.type == "text", each.c.value == value)
     else:

@@ -230,6 +230,8 @@ def test_pages_are_newest_first_and_stay_right_while_inputs_come(desk: Desk) -> 
     assert seen == list(reversed(ids)) and last.next is None
     with pytest.raises(InvalidRequest):
         desk.inputs(query=InputQuery(after="x"))
+    with pytest.raises(InvalidRequest, match="no page"):
+        desk.inputs(query=InputQuery(after="9" * 30))
 
 
 def test_filters_join(desk: Desk) -> None:
@@ -247,6 +249,9 @@ def test_filters_join(desk: Desk) -> None:
     assert found(dataset="val") == set(bees)
     assert found(metadata='{"site": "pond"}', concept="bee") == {bees[0]}
     assert found(metadata='{"site": "a\'b"}') == {bare}
+    desk.edit_inputs(body=EditInputs(inputs=[bare], metadata={"serial": 10**30}))
+    assert found(metadata=f'{{"serial": {10**30}}}') == {bare}
+    assert found(metadata=f'{{"serial": {10**400}}}') == set()
     assert found(unlabelled=True) == {bare}
     assert found(concept="wasp") == set()
     for wrong in ("[1]", "{", "3"):
