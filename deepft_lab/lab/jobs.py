@@ -238,7 +238,12 @@ class Jobs:
         with live.lock:
             if live.gone:
                 return
-            job: spec.JobSpec = spec.read(live.folder / "spec.json", spec.JobSpec)
+            try:
+                job: spec.JobSpec = spec.read(live.folder / "spec.json", spec.JobSpec)
+            except (FileNotFoundError, msgspec.MsgspecError) as error:
+                reason = f"Its folder {live.folder} was removed or damaged while it waited ({error}). Train again."
+                self._close(live, outcome.Outcome(state="failed", reason=reason))
+                return
             job = msgspec.structs.replace(job, ranks=place.ranks, threads=place.threads, gpus=list(place.gpus))
             spec.write(live.folder / "spec.json", job)
             now = time.time()

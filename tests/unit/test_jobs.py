@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,6 +168,21 @@ def test_a_job_that_cannot_be_started_fails_and_the_queue_goes_on(open_lab: Open
     assert desk.wait(second).state == "trained"
 
 
+@pytest.mark.parametrize("damage", ["gone", "broken"])
+def test_a_job_whose_folder_is_lost_fails_and_the_queue_goes_on(open_lab: OpenLab, damage: str) -> None:
+    desk = ready(open_lab(WAITS))
+    running, lost, last = [desk.begin_training() for _ in range(3)]
+    desk.wait(running, training)
+    folder = desk.lab.job_folder(lost.job)
+    if damage == "gone":
+        shutil.rmtree(folder)
+    else:
+        (folder / "spec.json").write_bytes(b"{")
+    desk.delete_version(model="m", version=running.id)
+    assert str(folder) in desk.wait(lost).reason
+    desk.wait(last, training)
+
+
 def test_the_log_is_read_in_pages_and_characters_stay_whole(open_lab: OpenLab) -> None:
     desk = ready(open_lab("(folder / 'log.txt').write_text('Käfer\\n' * 60000, encoding='utf-8')"))
     version = desk.wait(desk.begin_training())
@@ -177,6 +193,7 @@ def test_the_log_is_read_in_pages_and_characters_stay_whole(open_lab: OpenLab) -
             break
         text, after = text + page.text, page.next
     assert text == "Käfer\n" * 60000
+    assert desk.log(model="m", version=version.id, query=LogQuery(after=10**30)).text == ""
 
 
 def test_events_of_a_resumed_run_give_the_view_without_doubles(open_lab: OpenLab) -> None:
@@ -296,7 +313,7 @@ def test_a_job_that_was_being_started_when_the_server_died_runs_once(open_lab: O
         lab.jobs._tend()
     lab.close()
     again = Desk(open_lab(WAITS))
-    assert again.version(model="m", version="v1").state == "starting"
+    assert again.version(model="m", version="v1").state in ("starting", "training")
     again.wait(version, training)
     assert (again.lab.job_folder(version.job) / "starts").read_text() == "started\n"
     assert len(again.lab.usage(ANN)) == 1
