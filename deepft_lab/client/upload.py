@@ -147,10 +147,11 @@ def _collect_path(path: Path) -> Iterator[Item]:
         raise errors.InvalidRequest(f"There is no file or folder {str(path)!r}.")
     if not path.is_dir():
         parent = path.resolve().parent.name
-        yield Item(f"{parent}/{path.name}" if parent else path.name, path)
+        yield Item(_text(Path(parent) / path.name), path)
         return
     root = path.resolve()
-    for folder, folders, files in os.walk(root):
+    closed: list[OSError] = []
+    for folder, folders, files in os.walk(root, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(root.name) / Path(folder).relative_to(root)
         for name in sorted(files):
@@ -161,7 +162,15 @@ def _collect_path(path: Path) -> Iterator[Item]:
             reason = (
                 f"{suffix} is no picture that can be read: JPEG, PNG, TIFF, BMP, WEBP and GIF are." if unknown else ""
             )
-            yield Item((below / name).as_posix(), Path(folder) / name, reason=reason)
+            yield Item(_text(below / name), Path(folder) / name, reason=reason)
+    for error in closed:
+        below = Path(root.name) / Path(error.filename).relative_to(root)
+        yield Item(_text(below), reason=f"The folder cannot be read: {error.strerror or error}.")
+
+
+def _text(path: Path) -> str:
+    """A path as text that can be sent; Linux allows names that are no UTF-8."""
+    return path.as_posix().encode("utf-8", "replace").decode()
 
 
 def _send(app: App, upload: str, item: Item) -> records.UploadedFile:
@@ -170,6 +179,8 @@ def _send(app: App, upload: str, item: Item) -> records.UploadedFile:
         return records.UploadedFile(name=item.name, outcome="error", reason=item.reason)
     try:
         size = item.path.stat().st_size if item.path else len(item.content)
+        if item.path is not None and not item.path.is_file():  # reading a pipe would wait for ever
+            return records.UploadedFile(name=item.name, outcome="error", reason="It is no file but a pipe or device.")
         large = item.path if item.path is not None and size > IN_MEMORY else None
         content = item.content if item.path is None or large else item.path.read_bytes()
     except OSError as error:

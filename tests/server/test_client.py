@@ -1,6 +1,7 @@
 """The Python API, mostly against a real server."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,31 @@ def test_broken_and_hostile_files_are_reported_and_stop_nothing(app: Any, tmp_pa
     names = {input.name for input in app.inputs()}
     assert "emoji 🐜.png" in names
     assert "<b>quotes" not in app.inputs()._repr_html_()
+
+
+def test_what_lies_in_a_folder_besides_files_stops_nothing(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "odd"
+    (folder / "locked").mkdir(parents=True)
+    (folder / "good.png").write_bytes(picture(9))
+    os.mkfifo(folder / "pipe.png")
+    (folder / "loop").symlink_to(folder)
+    (folder / "itself.png").symlink_to("itself.png")
+    Path(os.fsdecode(os.fsencode(folder) + b"/not-utf-8-\xff.png")).write_bytes(picture(10))
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)  # the administrator of a container may read every folder
+    report = app.upload(folder)
+    assert sorted(report.added) == ["odd/good.png", "odd/not-utf-8-?.png"]
+    reasons = dict(report.errors)
+    assert sorted(reasons) == ["odd/itself.png", "odd/locked", "odd/pipe.png"]
+    assert "Permission denied" in reasons["odd/locked"] and "no file" in reasons["odd/pipe.png"]
 
 
 def test_bytes_and_pil_images_are_uploaded_too(app: Any) -> None:
