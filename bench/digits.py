@@ -14,15 +14,7 @@ from pathlib import Path
 import job_folders
 from accuracy import run
 
-SIDE = 32  # pixels of a picture
-VALUES = {
-    "pretrained_weights": "None",
-    "image_size": 64,
-    "num_epochs": 5,
-    "batch_size": 32,
-    "per_item_lrate": 1e-4,
-    "flip_probability": 0.0,
-}
+from deepft_lab.demo import SIDE, VALUES
 
 
 def main() -> None:

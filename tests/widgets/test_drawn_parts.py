@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROOT, TOKEN, JupyterServer
+from harness import CHROMIUM, FLAGS, ROOT, TOKEN, JupyterServer
 
 from deepft_lab import demo
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-FLAGS = [
-    "--no-sandbox",
-    "--headless=new",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ESBUILD = ROOT / "node_modules" / ".bin" / "esbuild"
 
 pytestmark = [
