@@ -141,7 +141,12 @@ class Handler(APIHandler):
         raise NotImplementedError
 
     async def forward(self, owner: Owner, operation: Operation) -> None:
-        """Passes the request on and the answer back."""
+        """Passes the request on and the answer back. The owner knows one person, by the token in owner.json."""
+        if not self.caller.administrator:
+            raise errors.Unavailable(
+                f"Another server of {self.app.user_name!r} has the store now, and a guest cannot be answered through "
+                "this one. Try again when that server has ended."
+            )
         pieces: list[bytes] = []
         rewritten = operation.name == "me"
 

@@ -82,6 +82,42 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Jupyt
         first.stop()
 
 
+GUESTS = """
+from jupyter_server.auth.identity import IdentityProvider, User
+
+class Guests(IdentityProvider):
+    '''As a hub's: the token says who it is.'''
+
+    def get_user(self, handler):
+        name = handler.request.headers.get("Authorization", "").partition(" ")[2]
+        if not name:
+            return None
+        handler._token_authenticated = True
+        return User(username=name)
+"""
+
+
+def test_a_guest_of_the_second_server_is_not_taken_for_its_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "guests.py").write_text(GUESTS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with harness.jupyter(tmp_path, "headless") as first, signed_in(first) as one:
+        assert one.post("deepft/api/apps", json={"id": "private"}).status_code == 201
+        options = ["--ServerApp.identity_provider_class=guests.Guests", f"--DeepFTLab.user_name={TOKEN}"]
+        with (
+            harness.jupyter(tmp_path, "server", options) as second,
+            signed_in(second) as person,
+            signed_in(second, "guest") as guest,
+        ):
+            assert [app["id"] for app in person.get("deepft/api/apps").json()] == ["private"]
+            answer = guest.get("deepft/api/apps")
+            assert (answer.status_code, answer.json()["error"]) == (503, "Unavailable")
+            assert guest.delete(f"deepft/api/apps/{me(one)['user']}/private").status_code == 503
+            assert guest.put("deepft/api/apps/a/b/uploads/c/files?name=x", content=b"x").status_code == 503
+            assert [app["id"] for app in one.get("deepft/api/apps").json()] == ["private"]
+
+
 def me(http: httpx.Client) -> dict[str, Any]:
     return http.get("deepft/api/me").raise_for_status().json()
 
