@@ -1,4 +1,4 @@
-"""Two tabs and Python on one app at once; many files through the browser; tabs that are closed while a training runs."""
+"""Two tabs and Python on one app at once; many files through the browser; tabs closed while a training runs."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def test_a_tab_closed_and_a_page_reloaded_while_a_training_runs_miss_nothing(ope
 
 def test_five_hundred_files_go_through_the_browser(open_window: Any, server: Any, lab: Any, tmp_path: Path) -> None:
     app = lab.create_app("many")
-    paths = [str(_noise(tmp_path / f"noise-{number:03}.jpg")) for number in range(FILES)]
-    assert 40_000 < sum(os.path.getsize(path) for path in paths) / FILES < 60_000
+    paths = [_noise(tmp_path / f"noise-{number:03}.jpg") for number in range(FILES)]
+    assert 40_000 < sum(path.stat().st_size for path in paths) / FILES < 60_000
     window = open_window(path="lab/workspaces/many")
     _show(window, app.id)
     window.by("upload").click()
