@@ -35,6 +35,7 @@ class Database:
         self.path = path
         self.journal = "DELETE" if is_network(path.parent) else "WAL"
         self._writing = threading.Lock()
+        path.touch(mode=0o600)  # nobody else's to read; SQLite gives its side files the same mode
         self.engine = create_engine(
             f"sqlite:///{path}",
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},

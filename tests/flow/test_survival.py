@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import TOKEN, JupyterServer, processes_with
+from harness import ROOT, TOKEN, JupyterServer, processes_with
 
 import deepft_lab
 from deepft_lab.errors import TrainingFailed, VersionDeleted
@@ -83,11 +83,14 @@ def test_a_killed_worker_ends_as_failed_with_the_reason_in_words(app: Any) -> No
 
 
 @pytest.mark.timeout(300)
-def test_deleting_during_training_ends_every_process_within_five_seconds(app: Any, lab: Any) -> None:
-    version = app.create_model("deleted", template="classifier-mobilenet-v2", **LONG).train(dataset="train")
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_deleting_during_training_ends_every_process_within_five_seconds(app: Any, lab: Any, ranks: int) -> None:
+    values = LONG | {"num_gpus": ranks}
+    version = app.create_model(f"deleted-{ranks}", template="classifier-mobilenet-v2", **values).train(dataset="train")
     _until(lambda: any(event.kind == "step" for event in version.events()), 120)
+    assert [event.data["ranks"] for event in version.events() if event.kind == "started"] == [ranks]
     job = version.record.job
-    assert _processes(job)
+    assert len(_workers(job)) >= ranks
     begun = time.monotonic()
     version.delete()
     _until(lambda: not _processes(job), 5 - (time.monotonic() - begun))
@@ -95,6 +98,31 @@ def test_deleting_during_training_ends_every_process_within_five_seconds(app: An
         version.wait(timeout=5)
     used = [row for row in lab.usage() if row.job == job]
     assert len(used) == 1 and used[0].ended is not None
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("default")  # the kernel manager's own
+def test_a_run_goes_on_when_the_kernel_that_started_it_is_restarted(server: JupyterServer, app: Any) -> None:
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(env=server.environment | {"PYTHONPATH": str(ROOT)}, kernel_name="python3")
+    try:
+        code = (
+            f"import deepft_lab; lab = deepft_lab.connect({server.url!r}, {TOKEN!r});"
+            f"model = lab.app('survivors').create_model('kernel', template='classifier-mobilenet-v2', **{SHORT!r});"
+            "model.train(dataset='train')"
+        )
+        assert client.execute_interactive(code, timeout=60)["content"]["status"] == "ok"
+        version = app.model("kernel").version("v1")
+        _until(lambda: any(event.kind == "step" for event in version.events()), 120)
+        manager.restart_kernel(now=True)
+        before = len(version.events())
+        version.wait(timeout=240)
+        assert len(version.events()) > before
+        assert version.events()[-1].kind == "finished"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 @pytest.mark.timeout(300)

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -307,3 +308,9 @@ def test_a_database_that_cannot_grow_says_that_the_disk_is_full(tmp_path: Path) 
                     insert(t.apps).values({**APP, "id": str(time.monotonic_ns()), "description": "x" * 4000})
                 )
     database.close()
+
+
+def test_the_database_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    with closing(Database(path)):
+        assert {file.stat().st_mode & 0o777 for file in tmp_path.glob("x.sqlite*")} == {0o600}
