@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,9 @@ def lab(server: JupyterServer) -> Iterator[Any]:
         yield connected
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Chromium. It ends with the module: while it lives, its event loop runs in the tests' thread."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=20_000)
@@ -114,6 +115,14 @@ class Window:
     def shoot(self, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+        """Waits for what can be seen only outside the page."""
+        for _ in range(int(seconds * 10)):
+            if condition():
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"did not happen within {seconds} s")
 
     def close(self) -> None:
         self.context.close()

@@ -75,8 +75,7 @@ def test_the_whole_way_through_a_notebook(open_window: Any, server: Any, lab: An
     page.keyboard.press("Shift+Enter")
     labeller = output(3)
     labeller.get_by_role("button", name=re.compile(f"^{re.escape(first)}")).first.click()
-    page.wait_for_function("() => true")
-    _until(page, lambda: app.count(unlabelled=True) == 0)
+    window.until(lambda: app.count(unlabelled=True) == 0)
     window.shoot("notebook-label")
     app.annotate([unlabelled], remove=[first])
     app.annotate([unlabelled], positive=[label.concept for label in unlabelled.labels])
@@ -105,7 +104,7 @@ def test_the_whole_way_through_a_notebook(open_window: Any, server: Any, lab: An
 
     # A saved notebook, opened again without its kernel, is drawn alive.
     page.keyboard.press("Control+s")
-    _until(page, lambda: "vnd.deepft.panel+json" in (server.home / "work" / "story.ipynb").read_text())
+    window.until(lambda: "vnd.deepft.panel+json" in (server.home / "work" / "story.ipynb").read_text())
     page.evaluate("""async () => {
         const base = JSON.parse(document.getElementById('jupyter-config-data').textContent).baseUrl;
         const xsrf = document.cookie.match(/_xsrf=([^;]+)/)?.[1];
@@ -120,11 +119,3 @@ def test_the_whole_way_through_a_notebook(open_window: Any, server: Any, lab: An
     expect(drawn).to_have_text(re.compile("trained", re.I), timeout=60_000)
     window.shoot("notebook-reopened")
     assert not window.errors
-
-
-def _until(page: Any, condition: Any, seconds: float = 20) -> None:
-    for _ in range(int(seconds * 10)):
-        if condition():
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f"did not happen within {seconds} s")

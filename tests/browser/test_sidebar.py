@@ -65,11 +65,11 @@ def test_the_whole_way_through_the_sidebar(window: Any, lab: Any, photos: Any) -
     window.by("bar-add-concept").fill("wings")
     page.keyboard.press("Enter")
     expect(tiles.nth(1)).to_contain_text("wings")
-    assert app.count(concept="wings") == 3
+    window.until(lambda: app.count(concept="wings") == 3)
     window.shoot("gallery")
     window.by("undo").click()
     expect(tiles.nth(1)).not_to_contain_text("wings")
-    assert app.count(concept="wings") == 0
+    window.until(lambda: app.count(concept="wings") == 0)
     grid.focus()
     page.keyboard.press("Control+a")
     expect(window.by("selected-count")).to_contain_text(str(total))
