@@ -81,6 +81,7 @@ def test_the_whole_way_through_the_sidebar(window: Any, lab: Any, photos: Any) -
     form.wait_for()
     form.get_by_label("Model id").fill("ant-or-bee")
     window.by("template-classifier-mobilenet-v2").check(force=True)
+    window.by("field-per_item_lrate").fill("0.00001")
     window.by("field-batch_size").fill("0")
     expect(window.by("fault-batch_size")).to_contain_text("between 1 and 256")
     window.by("field-batch_size").fill("32")
