@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from deepft_lab import spec as job_folder
@@ -46,7 +47,11 @@ def save_best(folder: Path, model: nn.Module) -> str:
     path = folder / BEST
     path.parent.mkdir(exist_ok=True)
     tensors: dict[str, Tensor] = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
-    job_folder.write_whole(path, save(tensors))
+    neighbour = path.with_name(f".{path.name}.tmp")
+    save_file(tensors, neighbour)
+    with neighbour.open("rb") as file:
+        os.fsync(file.fileno())
+    neighbour.replace(path)
     return BEST
 
 
