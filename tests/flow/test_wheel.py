@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WITHOUT = ("torch", "torchvision", "torchmetrics", "accelerate")
+WITHOUT = ("torch", "torchvision", "accelerate")
 
 
 @pytest.fixture(scope="module")
