@@ -87,7 +87,7 @@ def _python() -> Iterable[Finding]:
 
 
 def _packages() -> Iterable[Finding]:
-    for name in ("torch", "torchvision", "accelerate", "torchmetrics", "safetensors"):
+    for name in ("torch", "torchvision", "accelerate", "safetensors"):
         try:
             yield Finding("ok", name, metadata.version(name))
         except metadata.PackageNotFoundError:
