@@ -190,6 +190,15 @@ _TABLE = [
         r.Edited,
         body=r.Annotate,
     ),
+    Operation(
+        "annotate_regions",
+        "POST",
+        APP + "/regions",
+        "labeller",
+        "Put boxes, polygons, masks and points on inputs, or take them off",
+        r.AnnotatedRegions,
+        body=r.AnnotateRegions,
+    ),
     # datasets
     Operation("datasets", "GET", APP + "/datasets", "viewer", "Datasets with their counts", list[r.Dataset]),
     Operation(

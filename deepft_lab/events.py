@@ -4,7 +4,9 @@ Kinds and their data:
     started     ranks, device, precision, threads, train, validation, epochs, steps_per_epoch, steps, lrate, best_metric
     step        epoch, loss, lrate, images_per_second, seconds_left, memory (bytes), gpu_memory, gpu_utilisation, cpu
     epoch       epoch, train_loss, metrics {name: value}, metrics_by_concept {concept: {name: value}}, best, seconds
-    checkpoint  epoch, path
+    preview     epoch, images (records.Preview: the same validation images each time), seconds
+    checkpoint  epoch, path, seconds
+    quote       seconds, memory (bytes a rank), gpu_memory, micro_batch, source (probe or run)
     warning     message
     stopping    reason
     resumed     from_step

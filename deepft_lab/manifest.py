@@ -15,6 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from deepft_lab.records import Region
+
 FORMAT = 1
 
 
@@ -23,14 +25,18 @@ class Header(msgspec.Struct, frozen=True):
     concepts: list[str]
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One input: `sha256` names its blob; sizes are of the oriented picture; `labels` are 1 (positive) or 0."""
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One input: `sha256` names its blob; sizes are of the oriented picture; `labels` are 1 (positive) or 0.
+
+    `regions` bear no ids here: the same content gives the same dataset version.
+    """
 
     input: str
     sha256: str
     width: int
     height: int
     labels: dict[str, int] = {}
+    regions: list[Region] = []
 
 
 class Manifest(msgspec.Struct, frozen=True):

@@ -179,6 +179,30 @@ class Label(msgspec.Struct, frozen=True):
     positive: bool = True
 
 
+class Mask(msgspec.Struct, frozen=True):
+    """Pixels of a region, as COCO's compressed run lengths: column by column, beginning with the pixels outside."""
+
+    height: int
+    width: int
+    counts: str
+
+
+class Region(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of an input. Coordinates are fractions 0..1 of the oriented picture, x to the right and y down.
+
+    `box` (left, top, right, bottom) is always there: for a polygon or a mask the box around it, for a point an empty
+    one. An ignored region counts neither for nor against a prediction; its concept may be empty, which means every one.
+    """
+
+    kind: Literal["box", "polygon", "mask", "point"] = "box"
+    concept: str = ""
+    box: tuple[float, float, float, float]
+    polygons: list[list[float]] = []  # outer rings; each x, y, x, y ...
+    mask: Mask | None = None
+    ignored: bool = False
+    id: int = 0  # 0: not stored yet
+
+
 class Input(Record, frozen=True):
     id: str  # first 24 hex digits of the content's SHA-256
     name: str
@@ -191,17 +215,19 @@ class Input(Record, frozen=True):
     metadata: dict[str, Any]
     datasets: list[str]
     labels: list[Label]
+    regions: list[Region] = []
 
 
 class Annotation(Record, frozen=True):
-    """One entry of the append-only history of labels."""
+    """One entry of the append-only history: of labels, or of regions (then with the region)."""
 
     id: int
     input: str
     concept: str
-    action: Literal["positive", "negative", "remove"]
+    action: Literal["positive", "negative", "remove"]  # a region is put (positive) or taken away (remove)
     author: str
     created: float
+    region: Region | None = None
 
 
 class InputDetail(Record, frozen=True):
@@ -249,6 +275,28 @@ class Annotate(Record, frozen=True):
     positive: list[str] = []
     negative: list[str] = []
     remove: list[str] = []
+
+
+class InputRegions(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes of one input's regions: ids to take away, regions to put. `replace`: all others go."""
+
+    input: str
+    add: list[Region] = []
+    remove: list[int] = []
+    replace: bool = False
+
+
+class AnnotateRegions(Record, frozen=True):
+    """Regions of many inputs, all or none. Boxes are clipped to the picture; unknown concepts are created."""
+
+    inputs: list[InputRegions]
+
+
+class AnnotatedRegions(Record, frozen=True):
+    """What the named inputs bear now, in the order asked; `warnings` names what was clipped or left out, and why."""
+
+    inputs: list[Input]
+    warnings: list[str] = []
 
 
 class Edited(Record, frozen=True):
@@ -467,11 +515,34 @@ class ConceptValue(msgspec.Struct, frozen=True):
     value: float
 
 
+class FoundRegion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A region that a model found. `box` as in Region; `mask` from a segmenter, over the whole picture."""
+
+    concept: str
+    value: float
+    box: tuple[float, float, float, float]
+    mask: Mask | None = None
+
+
 class Prediction(Record, frozen=True):
-    """Concepts, highest value first; or, for an image that cannot be read, the error."""
+    """What a model says of an image: concepts or regions (highest value first), or an embedding of length 1.
+
+    For an image that cannot be read, the error.
+    """
 
     concepts: list[ConceptValue] = []
+    regions: list[FoundRegion] = []
+    embedding: list[float] = []
     error: str = ""
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """One image of the fixed set that each evaluation predicts: what is true of it, and what the model says."""
+
+    input: str
+    labels: dict[str, int] = {}
+    regions: list[Region] = []
+    prediction: Prediction
 
 
 class Predictions(Record, frozen=True):

@@ -9,6 +9,7 @@ from a panel that has the focus, and not from a text field.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +43,7 @@ class _Mended:
     def _prepare(self, answered: Answer, skipped: Callable[[], None], undone: Callable[[], None]) -> None:
         self._answered = answered
         self._skipped = skipped
-        self._shown_at = 0.0
+        self._shown_at: float | None = None
         self.on_submit(self._answer)  # type: ignore[attr-defined]
         self.on_undo(undone)  # type: ignore[attr-defined]
         self.display_widget = ipywidgets.Image(
@@ -58,7 +59,8 @@ class _Mended:
         """Shows a picture (JPEG or PNG), with what is known of it chosen."""
         self.display_widget.value = picture
         self.choose(list(concepts))
-        self._shown_at = time.monotonic()
+        # Nothing stood before the first picture that an answer could have been meant for.
+        self._shown_at = -math.inf if self._shown_at is None else time.monotonic()
 
     def choose(self, concepts: list[str]) -> None:
         """Marks concepts as chosen, where the labeller can."""
@@ -71,7 +73,7 @@ class _Mended:
         self._handle_keystroke({"type": "keyup", "key": key})  # type: ignore[attr-defined]
 
     def _too_soon(self) -> bool:
-        return time.monotonic() - self._shown_at < SETTLE_SECONDS
+        return self._shown_at is not None and time.monotonic() - self._shown_at < SETTLE_SECONDS
 
     def _answer(self, value: Any) -> None:
         self._answered([value] if isinstance(value, str) else list(value or []))
