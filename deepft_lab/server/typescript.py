@@ -118,6 +118,8 @@ def _type(info: Any) -> str:
         return "null"
     if isinstance(info, inspect.AnyType):
         return "unknown"
+    if isinstance(info, inspect.TupleType):
+        return "[" + ", ".join(_type(item) for item in info.item_types) + "]"
     raise TypeError(f"There is no TypeScript for {info!r}.")
 
 

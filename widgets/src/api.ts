@@ -14,7 +14,18 @@ export interface Annotate {
   remove?: string[];
 }
 
-/** One entry of the append-only history of labels. */
+/** Regions of many inputs, all or none. Boxes are clipped to the picture; unknown concepts are created. */
+export interface AnnotateRegions {
+  inputs: InputRegions[];
+}
+
+/** What the named inputs bear now, in the order asked; `warnings` names what was clipped or left out, and why. */
+export interface AnnotatedRegions {
+  inputs: Input[];
+  warnings: string[];
+}
+
+/** One entry of the append-only history: of labels, or of regions (then with the region). */
 export interface Annotation {
   id: number;
   input: string;
@@ -22,6 +33,7 @@ export interface Annotation {
   action: 'negative' | 'positive' | 'remove';
   author: string;
   created: number;
+  region: Region | null;
 }
 
 export interface App {
@@ -176,6 +188,14 @@ export interface Field {
   nullable: boolean;
 }
 
+/** A region that a model found. `box` as in Region; `mask` from a segmenter, over the whole picture. */
+export interface FoundRegion {
+  concept: string;
+  value: number;
+  box: [number, number, number, number];
+  mask: Mask | null;
+}
+
 export interface Gpu {
   index: number;
   name: string;
@@ -197,6 +217,7 @@ export interface Input {
   metadata: Record<string, unknown>;
   datasets: string[];
   labels: Label[];
+  regions: Region[];
 }
 
 export interface InputDetail {
@@ -221,6 +242,14 @@ export interface InputQuery {
   dataset?: string | null;
   metadata?: string | null;
   unlabelled?: boolean;
+}
+
+/** Changes of one input's regions: ids to take away, regions to put. `replace`: all others go. */
+export interface InputRegions {
+  input: string;
+  add?: Region[];
+  remove?: number[];
+  replace?: boolean;
 }
 
 /** A concept on an input: positive (it is there) or negative (it is not). */
@@ -253,6 +282,13 @@ export interface Machine {
   gpus: Gpu[];
   running: number;
   waiting: number;
+}
+
+/** Pixels of a region, as COCO's compressed run lengths: column by column, beginning with the pixels outside. */
+export interface Mask {
+  height: number;
+  width: number;
+  counts: string;
 }
 
 /** The caller, and the server that answers. */
@@ -335,9 +371,11 @@ export interface PredictImage {
   input?: string | null;
 }
 
-/** Concepts, highest value first; or, for an image that cannot be read, the error. */
+/** What a model says of an image: concepts or regions (highest value first), or an embedding of length 1. For an image that cannot be read, the error. */
 export interface Prediction {
   concepts: ConceptValue[];
+  regions: FoundRegion[];
+  embedding: number[];
   error: string;
 }
 
@@ -345,6 +383,17 @@ export interface Predictions {
   predictions: Prediction[];
   seconds: number;
   cold: boolean;
+}
+
+/** A part of an input. Coordinates are fractions 0..1 of the oriented picture, x to the right and y down. `box` (left, top, right, bottom) is always there: for a polygon or a mask the box around it, for a point an empty one. An ignored region counts neither for nor against a prediction; its concept may be empty, which means every one. */
+export interface Region {
+  kind?: 'box' | 'mask' | 'point' | 'polygon';
+  concept?: string;
+  box: [number, number, number, number];
+  polygons?: number[][];
+  mask?: Mask | null;
+  ignored?: boolean;
+  id?: number;
 }
 
 /** Ends a server that `connect()` started, once no job runs. */
@@ -479,6 +528,7 @@ export const OPERATIONS = {
   concepts: { verb: 'GET', path: '/apps/{owner}/{app}/concepts', kind: 'json', role: 'viewer' },
   create_concepts: { verb: 'POST', path: '/apps/{owner}/{app}/concepts', kind: 'json', role: 'labeller' },
   annotate: { verb: 'POST', path: '/apps/{owner}/{app}/annotations', kind: 'json', role: 'labeller' },
+  annotate_regions: { verb: 'POST', path: '/apps/{owner}/{app}/regions', kind: 'json', role: 'labeller' },
   datasets: { verb: 'GET', path: '/apps/{owner}/{app}/datasets', kind: 'json', role: 'viewer' },
   create_dataset: { verb: 'POST', path: '/apps/{owner}/{app}/datasets', kind: 'json', role: 'labeller' },
   freeze_dataset: { verb: 'POST', path: '/apps/{owner}/{app}/datasets/{dataset}/versions', kind: 'json', role: 'trainer' },
@@ -527,6 +577,7 @@ export interface Answers {
   concepts: Concept[];
   create_concepts: Concept[];
   annotate: Edited;
+  annotate_regions: AnnotatedRegions;
   datasets: Dataset[];
   create_dataset: Dataset;
   freeze_dataset: DatasetVersion;
@@ -557,6 +608,7 @@ export interface Bodies {
   create_upload: CreateUpload;
   create_concepts: CreateConcepts;
   annotate: Annotate;
+  annotate_regions: AnnotateRegions;
   create_dataset: CreateDataset;
   create_model: CreateModel;
   update_model: UpdateModel;
@@ -600,6 +652,7 @@ export interface Parameters {
   concepts: { owner: string; app: string };
   create_concepts: { owner: string; app: string };
   annotate: { owner: string; app: string };
+  annotate_regions: { owner: string; app: string };
   datasets: { owner: string; app: string };
   create_dataset: { owner: string; app: string };
   freeze_dataset: { owner: string; app: string; dataset: string };
