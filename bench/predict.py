@@ -26,10 +26,15 @@ def model_folder(folder: Path, architecture: str, concepts: list[str]) -> Path:
     from deepft_lab.training import checkpoints
     from deepft_lab.training.architectures import ARCHITECTURES
 
+    recipe = {
+        "task": "classify",
+        "architecture": architecture,
+        "loss": {"exclusive": "cross_entropy"},
+        "optimizer": {"name": "adamw"},
+    }
     card = checkpoints.Card(
-        task="classify", architecture=architecture, concepts=concepts, exclusive=True, image_size=224, test_crop=0.875,
-        mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225), template="", template_hash="", job="", version="",
-        best_epoch=1, metrics={},
+        type="visual-classifier", recipe=recipe, values={"image_size": 224}, concepts=concepts, exclusive=True,
+        template="", template_hash="", job="", version="", best_epoch=1, metrics={},
     )  # fmt: skip
     checkpoints.save_best(folder, ARCHITECTURES[architecture].build(len(concepts), 0.0))
     return checkpoints.publish(folder, card)

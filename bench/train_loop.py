@@ -22,10 +22,10 @@ import torch
 
 from deepft_lab import manifest, params, spec
 from deepft_lab.events import EventWriter
-from deepft_lab.training import augment, classify, data, optimizers, recipe, schedules
-from deepft_lab.training.architectures import ARCHITECTURES
+from deepft_lab.training import data, optimizers, schedules, tasks
 from deepft_lab.training.loop import train
 from deepft_lab.training.metrics import classification
+from deepft_lab.training.tasks import classify
 
 TURNS = 6
 LIMIT = 1.05
@@ -34,35 +34,34 @@ IMAGES, EPOCHS = 480, 2
 
 def bare(job: spec.JobSpec, folder: Path) -> float:
     """The loop by hand; returns the accuracy."""
-    plan, values = recipe.read(job.template.recipe, job.type), job.values
-    size, batch_size = values["image_size"], values["batch_size"]
+    values = job.values
+    task = tasks.make(job.type, job.template.recipe, values, job.concepts, exclusive=job.exclusive)
+    batch_size = values["batch_size"]
     torch.manual_seed(job.seed)
     torch.set_num_threads(job.threads)
     torch.set_flush_denormal(True)
     manifests = [manifest.load(folder / f"{name}.jsonl") for name in ("train", "validation")]
     entries = manifests[0].entries + manifests[1].entries
     sources = [Path(job.blobs) / entry.sha256[:2] / entry.sha256 for entry in entries]
-    data.write_pixels(folder, sources, size, job.threads)
+    data.write_pixels(folder, sources, task.stored_side, job.threads)
     pixels, index = data.map_pixels(folder)
     data.remove_pixels(folder)
-    flip = augment.Flip(values["flip_probability"], values["flip_direction"])
     examples, first = [], 0
     for one in manifests:
-        targets = classify.examples(one, job.concepts, exclusive=job.exclusive)
         places = range(first, first + len(one.entries))
-        examples.append(data.Examples(pixels, index, places, targets, plan, size, flip, job.seed))
+        examples.append(data.Examples(pixels, index, places, one.entries, task.targets(one), task, job.seed))
         first += len(one.entries)
     order = data.TrainingOrder(len(examples[0]), batch_size=batch_size, seed=job.seed)
     train_batches = data.batches(examples[0], order, workers=0, pin=False)
     validation_order = data.ValidationOrder(len(examples[1]), batch_size=batch_size)
     validation_batches = data.batches(examples[1], validation_order, workers=0, pin=False)
 
-    model = classify.build(plan, job.concepts, job.weights)
-    head = ARCHITECTURES[plan.architecture].head
+    model = task.build(job.weights)
+    pretrained = job.weights is not None
     optimizer = optimizers.build(
-        plan.optimizer, model, head=head, weight_decay=values["weight_decay"], pretrained=job.weights is not None
-    )
-    normalise = augment.normaliser(plan.mean, plan.deviation)
+        task.plan.optimizer, model, weight_decay=values["weight_decay"],
+        factor=lambda name: task.lrate_factor(name, pretrained=pretrained),
+    )  # fmt: skip
     lrate = params.effective_lrate(values) or 0.0
     steps = len(order) * values["num_epochs"]
     rates = schedules.plan(values, lrate=lrate, images_a_step=batch_size, steps=steps)
@@ -70,17 +69,17 @@ def bare(job: spec.JobSpec, folder: Path) -> float:
     for epoch in range(1, values["num_epochs"] + 1):
         order.epoch = epoch
         model.train()
-        for batch, targets in train_batches:
+        for batch in train_batches:
             for group in optimizer.param_groups:
                 group["lr"] = schedules.cosine(rates, step) * group["factor"]
-            loss = classify.loss(model(normalise(batch)), targets, plan.loss, exclusive=job.exclusive)
+            loss = task.loss(model, task.prepare(batch))
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
             step += 1
         model.eval()
         with torch.inference_mode():
-            logits = torch.cat([model(normalise(batch)) for batch, _ in validation_batches])
+            logits = torch.cat([model(task.prepare(batch).images) for batch in validation_batches])
         values_now = classify.values(logits, exclusive=job.exclusive).numpy()
         whole, _ = classification(values_now, examples[1].targets.numpy(), job.concepts, exclusive=job.exclusive)
         accuracy = whole["accuracy"] or 0.0

@@ -17,8 +17,7 @@ from jupyter_core.paths import jupyter_path
 
 from deepft_lab.errors import InvalidParams, NotFound, TemplateError, WeightsNotFound
 from deepft_lab.records import BrokenTemplate, Fault, Template, TemplateList
-from deepft_lab.training import recipe as recipes
-from deepft_lab.training import template_file
+from deepft_lab.training import recipes, template_file
 
 NO_WEIGHTS = "None"
 _Stamp = tuple[int, int]  # modification time (ns) and size
@@ -132,7 +131,7 @@ def _hugging_face(repository: str) -> Path:
 
 
 def _not_found(template: Template, choice: str, file: str, own: list[Path], cached: list[Path]) -> str:
-    architecture = template.recipe["architecture"]
+    architecture = template.recipe.get("architecture", template.id)
     places = "".join(f"\n  {path}" for path in own + cached)
     return (
         f"The {choice} weights of {template.id} are not on this machine. Looked for:{places}\n"

@@ -46,15 +46,13 @@ def load(model_folder: Path) -> Callable[[Sequence[bytes]], list[Prediction]]:
     """The model, warmed by one empty picture so that the first real one is not slow."""
     import torch
 
-    from deepft_lab.training import classify
+    from deepft_lab.training.predicting import Predictor
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     torch.set_flush_denormal(True)
-    predictor = classify.Predictor(model_folder)
-    size = predictor.card.image_size
-    with torch.inference_mode():
-        predictor.model(predictor.normalise(torch.zeros((1, 3, size, size), dtype=torch.uint8)))
-    return lambda images: classify.predict(predictor, images)
+    predictor = Predictor(model_folder)
+    predictor.warm_up()
+    return predictor.predict
 
 
 def listen(path: Path) -> socket.socket:

@@ -7,8 +7,8 @@ of loading processes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy
 import torch
@@ -17,12 +17,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from deepft_lab.training.randaugment import randaugment
-from deepft_lab.training.recipe import Augment
+from deepft_lab.training.recipes.parts import Augment
 
 
 class Flip(NamedTuple):
     probability: float
     direction: str  # horizontal or vertical
+
+
+def flip_of(values: Mapping[str, Any]) -> Flip:
+    """What the hyperparameters say of mirroring."""
+    return Flip(values.get("flip_probability", 0.0), values.get("flip_direction", "horizontal"))
+
+
+def empty_batch(count: int, height: int, width: int) -> Tensor:
+    """uint8 [count, 3, height, width], channels last, to be filled."""
+    return torch.empty((count, 3, height, width), dtype=torch.uint8, memory_format=torch.channels_last)
 
 
 def resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
@@ -57,18 +67,11 @@ def test_pixels(picture: Tensor, size: int, crop: float) -> Tensor:
     return pixels[:, top : top + size, left : left + size]
 
 
-def normaliser(
-    mean: Sequence[float], deviation: Sequence[float], device: torch.device | str = "cpu"
-) -> Callable[[Tensor], Tensor]:
-    """A function uint8 [n, 3, h, w] -> float32 on `device`, channels last, with mean 0 and deviation 1 a channel."""
-    middle = torch.tensor(mean, device=device).mul_(255)[:, None, None]
-    width = torch.tensor(deviation, device=device).mul_(255)[:, None, None]
-
-    def normalise(pixels: Tensor) -> Tensor:
-        moved = pixels.to(device, non_blocking=True)
-        return moved.contiguous(memory_format=torch.channels_last).float().sub_(middle).div_(width)
-
-    return normalise
+def normalise(pixels: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
+    """uint8 [n, 3, h, w] to float32, channels last, with mean 0 and deviation 1 a channel, where it lies."""
+    middle = torch.tensor(mean, device=pixels.device).mul_(255)[:, None, None]
+    width = torch.tensor(deviation, device=pixels.device).mul_(255)[:, None, None]
+    return pixels.contiguous(memory_format=torch.channels_last).float().sub_(middle).div_(width)
 
 
 def mix(

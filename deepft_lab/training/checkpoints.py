@@ -15,24 +15,21 @@ from deepft_lab import spec as job_folder
 from deepft_lab.errors import DeepFTError
 from deepft_lab.training.weights import load
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
 BEST = "checkpoints/best.safetensors"
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """model.json: all that a predictor needs beside the weights."""
+    """model.json: all that a predictor needs beside the weights. It makes the task again as it was trained."""
 
     format: int = FORMAT
-    task: str
-    architecture: str
+    type: str
+    recipe: dict[str, Any]
+    values: dict[str, Any]
     concepts: list[str]
     exclusive: bool
-    image_size: int
-    test_crop: float
-    mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
     template: str
     template_hash: str
     job: str
@@ -78,4 +75,4 @@ def read_card(model_folder: Path) -> Card:
 
 def fill(model: nn.Module, model_folder: Path, card: Card) -> None:
     """Loads a model folder's weights, every key and shape checked."""
-    load(model, model_folder / WEIGHTS, architecture=card.architecture)
+    load(model, model_folder / WEIGHTS, architecture=str(card.recipe.get("architecture", card.template)))

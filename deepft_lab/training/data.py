@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy
 import torch
@@ -21,10 +21,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from deepft_lab import images
 from deepft_lab.errors import BadImage
-from deepft_lab.training import augment
-from deepft_lab.training.recipe import Recipe
+from deepft_lab.manifest import Entry
+from deepft_lab.training.task import Batch, Task
 
-# A stored picture's shorter side, over the side that the network sees: crops still find detail, and memory stays small.
+# A classifier's stored shorter side, over the side that the network sees: crops still find detail, memory stays small.
 STORED = 1.5
 _ASPECT = 4  # pictures up to this ratio are decoded at a reduced scale without losing detail
 _GROUP = 256  # pictures that are decoded before they are written
@@ -32,16 +32,15 @@ _GROUP = 256  # pictures that are decoded before they are written
 Key = tuple[int, int, int]  # example, epoch (0: as in validation), position within the epoch
 
 
-def decode(source: str | Path | bytes, size: int) -> numpy.ndarray:
-    """uint8 [height, width, 3] with a shorter side of at most STORED times `size`. Raises BadImage.
+def decode(source: str | Path | bytes, side: int) -> numpy.ndarray:
+    """uint8 [height, width, 3] with a shorter side of at most `side`. Raises BadImage.
 
     Training, validation and prediction all see pictures that went through here.
     """
-    least = math.ceil(size * STORED)
-    picture = images.oriented_rgb(source, max_side=least * _ASPECT)
+    picture = images.oriented_rgb(source, max_side=side * _ASPECT)
     shorter = min(picture.size)
-    if shorter > least:
-        width, height = (max(1, round(side * least / shorter)) for side in picture.size)
+    if shorter > side:
+        width, height = (max(1, round(length * side / shorter)) for length in picture.size)
         picture = picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return numpy.asarray(picture)
 
@@ -53,7 +52,7 @@ class Index(NamedTuple):
     sizes: numpy.ndarray
 
 
-def write_pixels(folder: Path, sources: Sequence[Path], size: int, threads: int) -> list[tuple[int, str]]:
+def write_pixels(folder: Path, sources: Sequence[Path], side: int, threads: int) -> list[tuple[int, str]]:
     """Decodes `sources` into `folder`/pixels and its index; returns those that cannot be read, with the reason."""
     unreadable: list[tuple[int, str]] = []
     offsets = numpy.zeros(len(sources), numpy.int64)
@@ -61,7 +60,7 @@ def write_pixels(folder: Path, sources: Sequence[Path], size: int, threads: int)
 
     def attempt(source: Path) -> numpy.ndarray | str:
         try:
-            return decode(source, size)
+            return decode(source, side)
         except (BadImage, OSError) as error:
             return str(error)
 
@@ -95,37 +94,32 @@ def remove_pixels(folder: Path) -> None:
 
 
 class Examples(Dataset):
-    """Pictures and targets (float32 [n, concepts]: 1, 0, or -1 where it is not known) as batches of uint8 pixels.
+    """Stored pictures and their targets, as batches that the task makes of them.
 
     A key says all that a random choice depends on, so any process gives the same pixels for it.
     """
 
     def __init__(
-        self, pixels: Tensor, index: Index, places: Sequence[int], targets: Tensor, recipe: Recipe, size: int,
-        flip: augment.Flip, seed: int,
+        self, pixels: Tensor, index: Index, places: Sequence[int], entries: Sequence[Entry], targets: Any,
+        task: Task, seed: int,
     ) -> None:  # fmt: skip
-        self.pixels, self.index, self.places, self.targets = pixels, index, places, targets
-        self.recipe, self.size, self.flip, self.seed = recipe, size, flip, seed
+        self.pixels, self.index, self.places = pixels, index, places
+        self.entries, self.targets = entries, targets
+        self.task, self.seed = task, seed
 
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
-        example, epoch, position = key
-        picture = self.picture(example)
-        if epoch:
-            random = numpy.random.default_rng((self.seed, epoch, position))
-            pixels = augment.train_pixels(picture, self.size, self.recipe.augment, self.flip, random)
-        else:
-            pixels = augment.test_pixels(picture, self.size, self.recipe.test_crop)
-        return pixels, self.targets[example]
+    def __getitem__(self, key: Key) -> Batch:
+        return self.__getitems__([key])
 
-    def __getitems__(self, keys: Sequence[Key]) -> tuple[Tensor, Tensor]:
-        shape = (len(keys), 3, self.size, self.size)
-        batch = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
-        for place, key in enumerate(keys):
-            batch[place] = self[key][0]
-        return batch, self.targets[[key[0] for key in keys]]
+    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+        pictures = [self.picture(example) for example, _, _ in keys]
+        targets = [self.targets[example] for example, _, _ in keys]
+        if not keys[0][1]:
+            return self.task.test_batch(pictures, targets)
+        randoms = [numpy.random.default_rng((self.seed, epoch, position)) for _, epoch, position in keys]
+        return self.task.train_batch(pictures, targets, randoms)
 
     def picture(self, example: int) -> Tensor:
         """uint8 [height, width, 3] as it is stored."""
@@ -184,7 +178,7 @@ class ValidationOrder:
 
 
 def batches(examples: Examples, order: TrainingOrder | ValidationOrder, *, workers: int, pin: bool) -> DataLoader:
-    """A loader of (uint8 pixels, targets). `workers`: processes that prepare batches ahead, for a GPU."""
+    """A loader of batches. `workers`: processes that prepare batches ahead, for a GPU."""
     return DataLoader(
         examples,
         batch_sampler=order,  # type: ignore[arg-type]
@@ -196,5 +190,5 @@ def batches(examples: Examples, order: TrainingOrder | ValidationOrder, *, worke
     )
 
 
-def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _as_it_is(batch: Batch) -> Batch:
     return batch

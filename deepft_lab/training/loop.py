@@ -2,8 +2,8 @@
 
     train(spec, folder, say) -> Result
 
-`say(kind, step, **data)` reports; only the first rank's words are kept. What a task is made of (`build`, `examples`,
-`loss`, `score`) stands in its own file.
+`say(kind, step, **data)` reports; only the first rank's words are kept. What a kind of training is made of stands in
+`task.py`, and each kind in its own file below `tasks/`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from deepft_lab import manifest as manifests
 from deepft_lab import params
 from deepft_lab.errors import DeepFTError
 from deepft_lab.spec import JobSpec, Result
-from deepft_lab.training import augment, checkpoints, classify, data, optimizers, recipe, schedules
-from deepft_lab.training.architectures import ARCHITECTURES, normalisation_layers
+from deepft_lab.training import checkpoints, data, optimizers, schedules, tasks
+from deepft_lab.training.architectures import normalisation_layers
+from deepft_lab.training.evaluation import Evaluation
 from deepft_lab.training.progress import Progress
 
 Say = Callable[..., Any]
-TASKS = {"visual-classifier": classify}
 _UNREADABLE = 0.05  # share of pictures that may be unreadable (the tolerance of 5 % is the reference service's)
 NORM_STEPS = 10  # of plain averaging in batch norm from a random start; its usual momentum of 0.1 is reached then
 _STOP_EVERY = 10  # steps between two looks at the stop file where ranks must agree on GPUs; on CPUs each step
@@ -37,11 +37,10 @@ _STOP_EVERY = 10  # steps between two looks at the stop file where ranks must ag
 
 def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     """Trains the model of a job folder: leaves `model/` there and returns the outcome. Raises DeepFTError."""
-    task = TASKS[spec.type]
-    plan = recipe.read(spec.template.recipe, spec.type)
-    values, concepts, exclusive = spec.values, spec.concepts, spec.exclusive
-    task.check(plan, values)
-    size, batch_size, epochs = values["image_size"], values["batch_size"], values["num_epochs"]
+    values = spec.values
+    task = tasks.make(spec.type, spec.template.recipe, values, spec.concepts, exclusive=spec.exclusive)
+    task.check()
+    batch_size, epochs = values["batch_size"], values["num_epochs"]
     warnings: list[str] = []
 
     def warn(message: str) -> None:
@@ -66,7 +65,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     entries = training.entries + validation.entries
     if accelerator.is_main_process:
         sources = [Path(spec.blobs) / entry.sha256[:2] / entry.sha256 for entry in entries]
-        unreadable = data.write_pixels(folder, sources, size, spec.threads * ranks)
+        unreadable = data.write_pixels(folder, sources, task.stored_side, spec.threads * ranks)
         for place, reason in unreadable[:10]:
             warn(f"Input {entries[place].input} is left out: {reason}")
         if len(unreadable) > 10:
@@ -81,50 +80,53 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
 
     # Examples and their batches.
     def examples(manifest: manifests.Manifest, first: int) -> data.Examples:
-        targets = task.examples(manifest, concepts, exclusive=exclusive)
+        targets = task.targets(manifest)
         kept = [row for row in range(len(manifest.entries)) if index.sizes[first + row, 0] > 0]
-        flip = augment.Flip(values.get("flip_probability", 0.0), values.get("flip_direction", "horizontal"))
         places = [first + row for row in kept]
-        return data.Examples(pixels, index, places, targets[kept], plan, size, flip, spec.seed)
+        known = targets[kept] if isinstance(targets, torch.Tensor) else [targets[row] for row in kept]
+        return data.Examples(pixels, index, places, [manifest.entries[row] for row in kept], known, task, spec.seed)
 
     train_examples = examples(training, 0)
     validation_examples = examples(validation, len(training.entries))
     if not len(train_examples):
         raise DeepFTError("There is no input to train on.")
-    for message in task.complaints(train_examples.targets, concepts, exclusive=exclusive):
+    for message in task.complaints(train_examples.targets):
         warn(message)
     if not len(validation_examples):
         warn("There is no input to validate on: no metrics, and the last epoch's checkpoint is the model.")
     workers = min(8, max(1, spec.threads - 1)) if on_gpu else 0  # on a CPU they would only take turns with the network
     order = data.TrainingOrder(
-        len(train_examples), batch_size=batch_size, seed=spec.seed, repeats=plan.augment.repeats, rank=rank, ranks=ranks
+        len(train_examples), batch_size=batch_size, seed=spec.seed, repeats=task.repeats, rank=rank, ranks=ranks
     )
     validation_order = data.ValidationOrder(len(validation_examples), batch_size=batch_size, rank=rank, ranks=ranks)
     train_batches = data.batches(train_examples, order, workers=workers, pin=on_gpu)
     validation_batches = data.batches(validation_examples, validation_order, workers=min(workers, 2), pin=on_gpu)
 
     # Network, optimizer, learning rates.
-    model: nn.Module = task.build(plan, concepts, spec.weights)
-    head = ARCHITECTURES[plan.architecture].head
+    pretrained = spec.weights is not None
+    model: nn.Module = task.build(spec.weights)
     optimizer = optimizers.build(
-        plan.optimizer, model, head=head, weight_decay=values["weight_decay"], pretrained=spec.weights is not None
+        task.plan.optimizer,
+        model,
+        weight_decay=values["weight_decay"],
+        factor=lambda name: task.lrate_factor(name, pretrained=pretrained),
     )
     model, optimizer = accelerator.prepare(model, optimizer)
     bare: nn.Module = accelerator.unwrap_model(model)
     norms = normalisation_layers(bare)
     torch.manual_seed(spec.seed + rank)  # all began with the same network; what is dropped differs from rank to rank
-    normalise = augment.normaliser(plan.mean, plan.deviation, device)
     steps = len(order) * epochs
     lrate = params.effective_lrate(values, ranks) or 0.0
     rates = schedules.plan(values, lrate=lrate, images_a_step=batch_size * ranks, steps=steps)
-    lrate_at = schedules.SCHEDULES[plan.schedule.name]
+    lrate_at = schedules.SCHEDULES[task.plan.schedule.name]
     if rates.warmup < (values.get("warmup_iters") or 0):
         warn(f"The run has {steps} steps: warm-up takes {rates.warmup} of them, not {values['warmup_iters']}.")
     if (values.get("num_gpus") or 1) != ranks:
         warn(f"num_gpus is {values['num_gpus']}, but there is room for {ranks} here.")
 
     progress = Progress(say, steps=steps, images_a_step=batch_size * ranks, epochs=epochs, gpu=on_gpu)
-    best_metric = task.best_metric(validation_examples.targets, exclusive=exclusive)
+    best_metric = task.best_metric(validation_examples.targets)
+    evaluation = Evaluation(task, validation_examples, validation_batches, validation_order, accelerator)
     say(
         "started",
         ranks=ranks,
@@ -140,23 +142,6 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         best_metric=best_metric,
     )
 
-    def evaluate() -> tuple[dict[str, float | None], dict[str, dict[str, float | None]]]:
-        """Metrics over all validation examples, on every rank."""
-        if not len(validation_examples):
-            return {}, {}
-        bare.eval()
-        if ranks > 1:  # the first rank's batch statistics are those that are saved
-            for buffer in bare.buffers():
-                torch.distributed.broadcast(buffer, 0)
-        outputs = []
-        with torch.inference_mode(), accelerator.autocast():
-            for batch, _ in validation_batches:
-                outputs.append(bare(normalise(batch)).float())
-        gathered = accelerator.gather(torch.cat(outputs)).cpu()
-        by_rank = gathered.view(ranks, -1, len(concepts)).transpose(0, 1).reshape(-1, len(concepts))
-        logits = by_rank[: len(validation_examples)]
-        return task.score(logits, validation_examples.targets, concepts, plan.loss, exclusive=exclusive)
-
     best: tuple[float, ...] | None = None
     best_epoch = 0
     metrics: dict[str, float | None] = {}
@@ -170,21 +155,18 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         if batch_size == 1:  # batch norm keeps its statistics where there is nothing to take them from
             for layer in norms:
                 layer.eval()
-        for batch, targets in train_batches:
-            if spec.weights is None and step < NORM_STEPS:  # the invented first statistics leave at once, not slowly
+        for batch in train_batches:
+            if not pretrained and step < NORM_STEPS:  # the invented first statistics leave at once, not slowly
                 for layer in norms:
                     layer.momentum = 1 / (step + 1)
             for group in optimizer.param_groups:
                 group["lr"] = lrate_at(rates, step) * group["factor"]
-            inputs, targets = normalise(batch), targets.to(device, non_blocking=True)
-            random = numpy.random.default_rng((spec.seed, epoch, step, rank))
-            inputs, targets = augment.mix(inputs, targets, plan.augment, plan.loss.mixed_target_threshold, random)
+            prepared = task.prepare(batch.to(device), numpy.random.default_rng((spec.seed, epoch, step, rank)))
             with accelerator.autocast():
-                logits = model(inputs)
-            loss = task.loss(logits, targets, plan.loss, exclusive=exclusive)
+                loss = task.loss(model, prepared)
             accelerator.backward(loss)
-            if plan.optimizer.clip_norm is not None:
-                accelerator.clip_grad_norm_(model.parameters(), plan.optimizer.clip_norm)
+            if task.plan.optimizer.clip_norm is not None:
+                accelerator.clip_grad_norm_(model.parameters(), task.plan.optimizer.clip_norm)
             optimizer.step()
             optimizer.zero_grad()
 
@@ -204,7 +186,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
 
         # Evaluate, and keep the best.
         evaluation_started = time.monotonic()
-        metrics_now, by_concept_now = evaluate()
+        metrics_now, by_concept_now = evaluation.run(bare)
         figure = _place(metrics_now, best_metric, epoch)
         is_best = best is None or figure > best
         if is_best:
@@ -212,6 +194,8 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
             if accelerator.is_main_process:
                 say("checkpoint", step, epoch=epoch, path=checkpoints.save_best(folder, bare))
         progress.evaluated(time.monotonic() - evaluation_started)
+        if evaluation.previews:
+            say("preview", step, epoch=epoch, images=evaluation.previews)
         say(
             "epoch",
             step,
@@ -227,14 +211,11 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
 
     if accelerator.is_main_process:
         card = checkpoints.Card(
-            task=plan.task,
-            architecture=plan.architecture,
-            concepts=concepts,
-            exclusive=exclusive,
-            image_size=size,
-            test_crop=plan.test_crop,
-            mean=plan.mean,
-            deviation=plan.deviation,
+            type=spec.type,
+            recipe=spec.template.recipe,
+            values=values,
+            concepts=spec.concepts,
+            exclusive=spec.exclusive,
             template=spec.template.id,
             template_hash=spec.template.hash,
             job=spec.job,
@@ -278,7 +259,7 @@ def _place(metrics: dict[str, float | None], best_metric: str, epoch: int) -> tu
     """Greater is better. Equal figures are told apart by the loss; without validation the last epoch is the best."""
     if not metrics:
         return (float(epoch),)
-    loss = metrics["loss"]
+    loss = metrics.get("loss")
     low_loss = -math.inf if loss is None else -loss
     figure = metrics.get(best_metric)
     return (low_loss if best_metric == "loss" else figure if figure is not None else -math.inf, low_loss)

@@ -8,22 +8,25 @@ from typing import Any
 import torch
 from torch import nn
 
-from deepft_lab.training.recipe import Optimizer
+from deepft_lab.training.recipes.parts import Optimizer
 
 
 def build(
-    settings: Optimizer, model: nn.Module, *, head: str, weight_decay: float, pretrained: bool
+    settings: Optimizer, model: nn.Module, *, weight_decay: float, factor: Callable[[str], float]
 ) -> torch.optim.Optimizer:
     """An optimizer over the whole graph; vectors (biases, norms) are not decayed.
 
-    A new head on a pretrained graph learns at its own factor; from a random start all parts are equally new.
+    `factor` gives a parameter's learning rate over that of the step, by its name; one of 0 is frozen.
     """
-    groups: dict[tuple[bool, bool], dict[str, Any]] = {}
+    groups: dict[tuple[float, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
-        in_head, decayed = name.startswith(head), parameter.ndim > 1
-        factor = settings.head_lrate_factor if in_head and pretrained else 1.0
-        start = {"params": [], "weight_decay": weight_decay if decayed else 0.0, "factor": factor}
-        groups.setdefault((in_head, decayed), start)["params"].append(parameter)
+        share, decayed = factor(name), parameter.ndim > 1
+        if share == 0:
+            parameter.requires_grad_(False)
+        if not parameter.requires_grad:
+            continue
+        start = {"params": [], "weight_decay": weight_decay if decayed else 0.0, "factor": share}
+        groups.setdefault((share, decayed), start)["params"].append(parameter)
     return OPTIMIZERS[settings.name](list(groups.values()), settings)
 
 

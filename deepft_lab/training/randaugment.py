@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy
 from PIL import Image, ImageEnhance, ImageOps
 
-from deepft_lab.training.recipe import RandAugment
+from deepft_lab.training.recipes.parts import RandAugment
 
 CHANCE = 0.5
 GREY = (124, 116, 104)  # ImageNet's mean colour fills what comes in from outside

@@ -12,7 +12,7 @@ import yaml
 
 from deepft_lab import params
 from deepft_lab.records import MODEL_TYPES, BrokenTemplate, Fault, Field, Template
-from deepft_lab.training import recipe as recipes
+from deepft_lab.training import recipes
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _GIVEN_BY_US = ("origin", "hash")

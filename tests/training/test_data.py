@@ -11,7 +11,7 @@ import torch
 from coloured import COLOURS, picture
 
 from deepft_lab.training import augment, data
-from deepft_lab.training.recipe import Augment, RandAugment
+from deepft_lab.training.recipes.parts import Augment, RandAugment
 
 
 def epoch_of(order: data.TrainingOrder, epoch: int = 1) -> list[list[data.Key]]:
@@ -58,14 +58,14 @@ def test_pixels_come_back_as_they_were_decoded_and_bad_files_are_named(tmp_path:
     (tmp_path / "text").write_bytes(b"no picture")
     (tmp_path / "large").write_bytes(picture(COLOURS["blue"], 2, (400, 300)))
     sources = [tmp_path / name for name in ("red", "text", "large", "gone")]
-    unreadable = data.write_pixels(tmp_path, sources, 32, threads=2)
+    unreadable = data.write_pixels(tmp_path, sources, 48, threads=2)
     assert [place for place, _ in unreadable] == [1, 3]
     assert "text" in unreadable[0][1]
     pixels, index = data.map_pixels(tmp_path)
     data.remove_pixels(tmp_path)
     assert index.sizes.tolist() == [[36, 40], [0, 0], [48, 64], [0, 0]]
     large = pixels[int(index.offsets[2]) :][: 48 * 64 * 3].view(48, 64, 3)
-    assert numpy.array_equal(large.numpy(), data.decode(sources[2], 32))
+    assert numpy.array_equal(large.numpy(), data.decode(sources[2], 48))
 
 
 def test_the_middle_of_a_picture_is_what_is_tested() -> None:

@@ -16,8 +16,8 @@ from deepft_lab import manifest, spec, worker
 from deepft_lab.errors import DeepFTError
 from deepft_lab.events import EventReader
 from deepft_lab.records import Event
-from deepft_lab.training import classify
 from deepft_lab.training.loop import train
+from deepft_lab.training.predicting import Predictor
 
 SMALL = {
     "pretrained_weights": "None", "image_size": 64, "batch_size": 12, "num_epochs": 2, "per_item_lrate": 1e-4,
@@ -111,8 +111,8 @@ def test_only_the_model_is_left(folder: Path) -> None:
 
 def test_predictions_of_the_model_are_those_of_its_validation(folder: Path) -> None:
     result = spec.read(folder / "result.json", spec.Result)
-    predictor = classify.Predictor(folder / "model")
-    found = classify.predict(predictor, [content for content, _ in VALIDATION])
+    predictor = Predictor(folder / "model")
+    found = predictor.predict([content for content, _ in VALIDATION])
     right = [
         prediction.concepts[0].concept in labels for prediction, (_, labels) in zip(found, VALIDATION, strict=True)
     ]
@@ -122,8 +122,8 @@ def test_predictions_of_the_model_are_those_of_its_validation(folder: Path) -> N
 
 
 def test_a_picture_that_cannot_be_read_gets_its_error_and_stops_no_other(folder: Path) -> None:
-    predictor = classify.Predictor(folder / "model")
-    found = classify.predict(predictor, [b"", VALIDATION[0][0], b"text"])
+    predictor = Predictor(folder / "model")
+    found = predictor.predict([b"", VALIDATION[0][0], b"text"])
     assert "empty" in found[0].error and "text" in found[2].error
     assert found[1].error == "" and len(found[1].concepts) == 2
 
@@ -233,7 +233,7 @@ def test_the_recipe_a1_trains(tmp_path: Path) -> None:
     result, told = run(tmp_path, coloured(12), coloured(4, first=700), **options)
     assert result.outcome == "trained"
     assert told.of("started")[0]["steps"] == 1
-    assert json.loads((tmp_path / "model" / "model.json").read_text())["test_crop"] == 0.95
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["recipe"]["test_crop"] == 0.95
 
 
 def test_a_size_below_what_the_network_takes_is_refused_in_words(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ from torch import nn
 from torch.nn import functional
 
 from deepft_lab.manifest import Entry, Manifest
-from deepft_lab.training import classify, optimizers, schedules
+from deepft_lab.training import optimizers, schedules
 from deepft_lab.training.architectures import ARCHITECTURES
-from deepft_lab.training.recipe import Loss, Optimizer
+from deepft_lab.training.recipes.classifier import Classifier, Loss
+from deepft_lab.training.recipes.parts import Optimizer
+from deepft_lab.training.tasks import classify
 
 BCE, CROSS = Loss(exclusive="bce"), Loss(exclusive="cross_entropy")
 
@@ -97,7 +99,7 @@ def test_every_optimizer_learns(name: str) -> None:
     torch.manual_seed(1)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
     settings = Optimizer(name=name)  # type: ignore[arg-type]
-    optimizer = optimizers.build(settings, model, head="2.", weight_decay=0.01, pretrained=False)
+    optimizer = optimizers.build(settings, model, weight_decay=0.01, factor=lambda name: 1.0)
     inputs = torch.randn(64, 4)
     losses = []
     for _ in range(60):
@@ -112,15 +114,27 @@ def test_every_optimizer_learns(name: str) -> None:
 
 
 def test_vectors_are_not_decayed_and_only_a_new_head_on_old_weights_is_faster() -> None:
-    model = ARCHITECTURES["mobilenet_v2"].build(3, 0.0)
     settings = Optimizer(name="adamw", head_lrate_factor=10)
+    plan = Classifier(architecture="mobilenet_v2", loss=BCE, optimizer=settings)
+    task = classify.Classify(plan, {}, ["a", "b", "c"], exclusive=True)
+    model = task.build()
     for pretrained, factors in ((True, {1.0, 10.0}), (False, {1.0})):
-        groups = optimizers.build(
-            settings, model, head="classifier.1.", weight_decay=0.1, pretrained=pretrained
-        ).param_groups
+
+        def factor(name: str, pretrained: bool = pretrained) -> float:
+            return task.lrate_factor(name, pretrained=pretrained)
+
+        groups = optimizers.build(settings, model, weight_decay=0.1, factor=factor).param_groups
         assert {group["factor"] for group in groups} == factors
         assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
         assert all((p.ndim > 1) == (group["weight_decay"] == 0.1) for group in groups for p in group["params"])
+
+
+def test_what_is_frozen_is_left_out() -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 1))
+    factor = lambda name: 0.0 if name.startswith("0.") else 1.0  # noqa: E731
+    optimizer = optimizers.build(Optimizer(name="sgd"), model, weight_decay=0.1, factor=factor)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
+    assert not any(parameter.requires_grad for parameter in model[0].parameters())
 
 
 def test_the_cosine_rises_in_a_line_and_ends_at_its_least() -> None:

@@ -1,4 +1,4 @@
-"""What a template's recipe may say: names of registered builders and their settings. No torch: the catalog reads it.
+"""The parts that recipes are made of: names of registered builders and their settings. No torch: the catalog reads it.
 
 A recipe is data: every name below is one of a closed list, and each list has its table of builders in the file that is
 named beside it. Numbers that a person may change are no part of it; they are the template's fields.
@@ -6,7 +6,7 @@ named beside it. Numbers that a person may change are no part of it; they are th
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,17 +16,6 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the parts of a recipe."""
-
-
-class Loss(Part, frozen=True):
-    """`exclusive`: where the concepts exclude each other; `otherwise`: where they do not. Builders: classify.py."""
-
-    exclusive: Literal["cross_entropy", "bce"]
-    otherwise: Literal["bce"] = "bce"
-    label_smoothing: Share = 0.0
-    mixed_target_threshold: Share | None = (
-        None  # a mixed-in concept counts as present above this share; None: by its share
-    )
 
 
 class Optimizer(Part, frozen=True):
@@ -71,30 +60,12 @@ class Weights(Part, frozen=True):
     huggingface: str = ""  # a repository in Hugging Face's cache that holds model.safetensors
 
 
-class Recipe(Part, frozen=True):
-    """A visual classifier."""
+class Base(Part, frozen=True, kw_only=True):
+    """What the recipe of every type says."""
 
-    architecture: Literal["mobilenet_v2", "resnet50"]  # builders: architectures.py
-    loss: Loss
+    task: str
     optimizer: Optimizer
-    task: Literal["classify"] = "classify"
     schedule: Schedule = Schedule()
-    augment: Augment = Augment()
     weights: dict[str, Weights] = {}  # by the choices of the field `pretrained_weights`
-    stochastic_depth: Share = 0.0  # of the last block; it grows from 0 along the depth
-    test_crop: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.875  # share of the shorter side that is seen
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of ImageNet, RGB in 0..1
     deviation: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
-
-
-RECIPES: dict[str, type[Recipe]] = {"visual-classifier": Recipe}
-
-# Fields that the training code reads; each template of the type must have them.
-NEEDED_FIELDS: dict[str, tuple[str, ...]] = {
-    "visual-classifier": ("image_size", "batch_size", "num_epochs", "per_item_lrate", "weight_decay"),
-}
-
-
-def read(recipe: dict[str, Any], model_type: str) -> Recipe:
-    """The recipe of a template that the catalog has checked."""
-    return msgspec.convert(recipe, RECIPES[model_type])

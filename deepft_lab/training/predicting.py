@@ -1,0 +1,46 @@
+"""A finished model in memory, ready for pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from deepft_lab.errors import BadImage
+from deepft_lab.records import Prediction
+from deepft_lab.training import checkpoints, data, tasks
+
+
+class Predictor:
+    """The model of a folder, with the task that it was trained for."""
+
+    def __init__(self, model_folder: Path) -> None:
+        card = self.card = checkpoints.read_card(model_folder)
+        self.task = tasks.make(card.type, card.recipe, card.values, card.concepts, exclusive=card.exclusive)
+        self.model = self.task.build()
+        checkpoints.fill(self.model, model_folder, card)
+        self.model.eval()
+
+    def warm_up(self) -> None:
+        """One empty picture, so that the first real one is not slow."""
+        self._outputs([torch.zeros((self.task.stored_side, self.task.stored_side, 3), dtype=torch.uint8)])
+
+    def predict(self, pictures: Sequence[bytes]) -> list[Prediction]:
+        """One prediction a picture; a picture that cannot be read gets its error in words."""
+        found: dict[int, Prediction] = {}
+        pixels: dict[int, Tensor] = {}
+        for place, content in enumerate(pictures):
+            try:
+                pixels[place] = torch.from_numpy(data.decode(content, self.task.stored_side).copy())
+            except BadImage as error:
+                found[place] = Prediction(error=error.message)
+        if pixels:
+            predictions = self.task.predictions(self._outputs(list(pixels.values())))
+            found.update(zip(pixels, predictions, strict=True))
+        return [found[place] for place in range(len(pictures))]
+
+    def _outputs(self, pictures: list[Tensor]) -> list[object]:
+        with torch.inference_mode():
+            return self.task.outputs(self.model, self.task.prepare(self.task.test_batch(pictures)))

@@ -1,0 +1,24 @@
+"""What a template's recipe may say, by the type of its model. No torch: the catalog reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from deepft_lab.training.recipes.classifier import Classifier
+from deepft_lab.training.recipes.parts import Base, Part
+
+__all__ = ["NEEDED_FIELDS", "RECIPES", "Base", "Part", "read"]
+
+RECIPES: dict[str, type[Base]] = {"visual-classifier": Classifier}
+
+# Fields that the training code reads; each template of the type must have them.
+NEEDED_FIELDS: dict[str, tuple[str, ...]] = {
+    "visual-classifier": ("image_size", "batch_size", "num_epochs", "per_item_lrate", "weight_decay"),
+}
+
+
+def read(recipe: dict[str, Any], model_type: str) -> Base:
+    """The recipe of a template that the catalog has checked."""
+    return msgspec.convert(recipe, RECIPES[model_type])

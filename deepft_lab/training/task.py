@@ -1,0 +1,156 @@
+"""What a kind of training is made of. The loop knows this much of it, and no more.
+
+    pictures (uint8) --train_batch / test_batch--> Batch --prepare--> normalised Batch --loss--> a scalar
+                                                                                       --outputs--> one an example
+    outputs --Scorer--> metrics            outputs --predictions--> what a person and a program see
+
+The same `test_batch`, `outputs` and `predictions` serve validation, previews and the finished model's predictor, so
+what was measured is what one gets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from deepft_lab.manifest import Manifest
+from deepft_lab.records import Prediction
+
+Figures = dict[str, float | None]
+
+
+@dataclasses.dataclass
+class Batch:
+    """`images`: uint8 [n, 3, h, w], channels last; float32 after `prepare`. `targets`: a tensor or a list, n of them.
+
+    `sizes`: int64 [n, 2], height and width that each picture fills of its image, from the top left corner; None: all.
+    """
+
+    images: Tensor
+    targets: Any = None
+    sizes: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device | str) -> Batch:
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Some of its examples, to be computed by themselves."""
+        sizes = None if self.sizes is None else self.sizes[start:stop]
+        targets = None if self.targets is None else self.targets[start:stop]
+        return Batch(self.images[start:stop], targets, sizes)
+
+    def _each(self, change: Any) -> Batch:
+        return Batch(*(_changed(getattr(self, field.name), change) for field in dataclasses.fields(self)))
+
+
+def _changed(value: Any, change: Any) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _changed(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_changed(item, change) for item in value]
+    return value
+
+
+class Scorer(Protocol):
+    """Takes outputs as they come, in bounded memory, and says what they are worth."""
+
+    def add(self, places: Sequence[int], outputs: Sequence[Any]) -> None:
+        """Outputs of the examples at these places of the validation targets; each place comes once."""
+
+    def result(self) -> tuple[Figures, dict[str, Figures]]:
+        """Metrics of the whole, and by concept."""
+
+
+class Task(ABC):
+    """One kind of training with its settings. Made of plain data, so that a finished model can make it again.
+
+    `plan` is the recipe, `values` the complete hyperparameters, `exclusive` whether concepts exclude each other.
+    """
+
+    def __init__(self, plan: Any, values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool) -> None:
+        self.plan, self.values, self.concepts, self.exclusive = plan, values, list(concepts), exclusive
+
+    def check(self) -> None:  # noqa: B027 - most tasks take all that their fields allow
+        """Raises InvalidParams where this network cannot take the values."""
+
+    @property
+    def repeats(self) -> int:
+        """How often an image comes in a row in an epoch, each time differently changed."""
+        return 1
+
+    # -- pictures --
+
+    @property
+    @abstractmethod
+    def stored_side(self) -> int:
+        """Least shorter side, in pixels, at which pictures are decoded for training, validation and prediction."""
+
+    @abstractmethod
+    def train_batch(
+        self, pictures: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
+    ) -> Batch:
+        """Pictures (uint8 [height, width, 3]) changed at random; each example has its own source of randomness."""
+
+    @abstractmethod
+    def test_batch(self, pictures: Sequence[Tensor], targets: Sequence[Any] | None = None) -> Batch:
+        """Pictures as validation and prediction see them."""
+
+    @abstractmethod
+    def prepare(self, batch: Batch, random: numpy.random.Generator | None = None) -> Batch:
+        """Normalises a batch where it lies; with `random`, mixes it for training."""
+
+    # -- data --
+
+    @abstractmethod
+    def targets(self, manifest: Manifest) -> Any:
+        """What is true of each entry: a tensor or a list, in the manifest's order."""
+
+    def complaints(self, targets: Any) -> list[str]:
+        """What a person should know about the training targets before waiting for the end."""
+        return []
+
+    # -- the network --
+
+    @abstractmethod
+    def build(self, weights: str | None = None) -> nn.Module:
+        """The network for the concepts, from a random start or from a file of pretrained weights; channels last."""
+
+    def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
+        """A parameter's learning rate over that of the step, by its name; 0 where it is frozen."""
+        return 1.0
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Mean loss of a prepared batch: a scalar. `model` is called once."""
+
+    @abstractmethod
+    def outputs(self, model: nn.Module, batch: Batch) -> list[Any]:
+        """One output an example of a prepared batch, on the CPU: all that `Scorer` and `predictions` need."""
+
+    # -- what they are worth --
+
+    @abstractmethod
+    def best_metric(self, targets: Any) -> str:
+        """The metric that chooses the best checkpoint, higher is better (but for `loss`); empty without targets."""
+
+    @abstractmethod
+    def scorer(self, targets: Any) -> Scorer:
+        """A scorer of outputs against the validation targets."""
+
+    @abstractmethod
+    def predictions(self, outputs: Sequence[Any]) -> list[Prediction]:
+        """What a person and a program see of the outputs."""

@@ -1,0 +1,21 @@
+"""The tasks by the type of model that they train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from deepft_lab.training import recipes
+from deepft_lab.training.task import Task
+
+_TASKS = {"visual-classifier": ("classify", "Classify")}
+
+
+def make(
+    model_type: str, recipe: dict[str, Any], values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool
+) -> Task:
+    """The task of a type, with its settings."""
+    module, name = _TASKS[model_type]
+    kind = getattr(import_module(f"{__name__}.{module}"), name)
+    return kind(recipes.read(recipe, model_type), values, concepts, exclusive=exclusive)

@@ -1,0 +1,209 @@
+"""Visual classification: concepts of whole pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from deepft_lab.errors import InvalidParams
+from deepft_lab.manifest import Manifest
+from deepft_lab.records import ConceptValue, Fault, Prediction
+from deepft_lab.training import augment, data, metrics, weights
+from deepft_lab.training.architectures import ARCHITECTURES
+from deepft_lab.training.recipes.classifier import Loss
+from deepft_lab.training.task import Batch, Figures, Task
+
+UNKNOWN = -1.0  # a target that nobody has stated
+
+
+class Classify(Task):
+    """Targets: float32 [n, concepts], 1 present, 0 absent, -1 unknown. Outputs: logits [concepts]."""
+
+    def check(self) -> None:
+        least, size = ARCHITECTURES[self.plan.architecture].least_size, self.values["image_size"]
+        if size < least:
+            reason = f"{self.plan.architecture} needs at least {least} pixels."
+            raise InvalidParams(f"image_size = {size}: {reason}", [Fault("image_size", size, reason)])
+
+    @property
+    def repeats(self) -> int:
+        return self.plan.augment.repeats
+
+    @property
+    def stored_side(self) -> int:
+        return math.ceil(self.values["image_size"] * data.STORED)
+
+    def train_batch(
+        self, pictures: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
+    ) -> Batch:
+        size, flip = self.values["image_size"], augment.flip_of(self.values)
+        images = augment.empty_batch(len(pictures), size, size)
+        for place, (picture, random) in enumerate(zip(pictures, randoms, strict=True)):
+            images[place] = augment.train_pixels(picture, size, self.plan.augment, flip, random)
+        return Batch(images, torch.stack(list(targets)))
+
+    def test_batch(self, pictures: Sequence[Tensor], targets: Sequence[Any] | None = None) -> Batch:
+        size = self.values["image_size"]
+        images = augment.empty_batch(len(pictures), size, size)
+        for place, picture in enumerate(pictures):
+            images[place] = augment.test_pixels(picture, size, self.plan.test_crop)
+        return Batch(images, None if targets is None else torch.stack(list(targets)))
+
+    def prepare(self, batch: Batch, random: numpy.random.Generator | None = None) -> Batch:
+        inputs, targets = augment.normalise(batch.images, self.plan.mean, self.plan.deviation), batch.targets
+        if random is not None:
+            threshold = self.plan.loss.mixed_target_threshold
+            inputs, targets = augment.mix(inputs, targets, self.plan.augment, threshold, random)
+        return Batch(inputs, targets)
+
+    def targets(self, manifest: Manifest) -> Tensor:
+        return examples(manifest, self.concepts, exclusive=self.exclusive)
+
+    def complaints(self, targets: Tensor) -> list[str]:
+        return complaints(targets, self.concepts, exclusive=self.exclusive)
+
+    def build(self, weights_file: str | None = None) -> nn.Module:
+        architecture = ARCHITECTURES[self.plan.architecture]
+        model = architecture.build(len(self.concepts), self.plan.stochastic_depth)
+        if weights_file is not None:
+            weights.load(model, weights_file, architecture=self.plan.architecture, head=architecture.head)
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
+        new = pretrained and parameter.startswith(ARCHITECTURES[self.plan.architecture].head)
+        return self.plan.optimizer.head_lrate_factor if new else 1.0
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        return loss(model(batch.images), batch.targets, self.plan.loss, exclusive=self.exclusive)
+
+    def outputs(self, model: nn.Module, batch: Batch) -> list[Tensor]:
+        return list(model(batch.images).float().cpu())
+
+    def best_metric(self, targets: Tensor) -> str:
+        return best_metric(targets, exclusive=self.exclusive)
+
+    def scorer(self, targets: Tensor) -> ClassScorer:
+        return ClassScorer(self, targets)
+
+    def predictions(self, outputs: Sequence[Any]) -> list[Prediction]:
+        if not outputs:
+            return []
+        rows = values(torch.stack(list(outputs)), exclusive=self.exclusive).tolist()
+        return [
+            Prediction(concepts=[ConceptValue(concept, value) for value, concept in _ordered(row, self.concepts)])
+            for row in rows
+        ]
+
+
+def _ordered(row: list[float], concepts: Sequence[str]) -> list[tuple[float, str]]:
+    return sorted(zip(row, concepts, strict=True), key=lambda pair: -pair[0])
+
+
+class ClassScorer:
+    """Keeps a row of logits for each example."""
+
+    def __init__(self, task: Classify, targets: Tensor) -> None:
+        self.task, self.targets = task, targets
+        self.logits = torch.zeros(len(targets), len(task.concepts))
+
+    def add(self, places: Sequence[int], outputs: Sequence[Any]) -> None:
+        self.logits[list(places)] = torch.stack(list(outputs))
+
+    def result(self) -> tuple[Figures, dict[str, Figures]]:
+        task = self.task
+        return score(self.logits, self.targets, task.concepts, task.plan.loss, exclusive=task.exclusive)
+
+
+def examples(manifest: Manifest, concepts: Sequence[str], *, exclusive: bool) -> Tensor:
+    """Targets of a manifest: float32 [inputs, concepts], 1 present, 0 absent, -1 unknown.
+
+    Where concepts exclude each other, one that is present makes the others absent.
+    """
+    targets = torch.full((len(manifest.entries), len(concepts)), UNKNOWN)
+    places = {concept: place for place, concept in enumerate(concepts)}
+    for row, entry in enumerate(manifest.entries):
+        for concept, label in entry.labels.items():
+            if concept in places:
+                targets[row, places[concept]] = float(label)
+    if exclusive:
+        decided = (targets == 1).any(1, keepdim=True)
+        targets = torch.where(decided & (targets == UNKNOWN), torch.zeros_like(targets), targets)
+    return targets
+
+
+def complaints(targets: Tensor, concepts: Sequence[str], *, exclusive: bool) -> list[str]:
+    """What a person should know about the training targets before waiting for the end."""
+    said = []
+    for place, concept in enumerate(concepts):
+        column = targets[:, place]
+        if not (column == 1).any():
+            said.append(f"No input shows {concept!r}: the model cannot learn it.")
+        elif not exclusive and not (column == 0).any():
+            said.append(f"No input is known to be without {concept!r}: the model will find it everywhere.")
+    if exclusive:
+        unclear = int(((targets == 1).sum(1) != 1).sum())
+        if unclear:
+            said.append(
+                f"{unclear} inputs do not have exactly one positive concept, though concepts exclude each other."
+            )
+    return said
+
+
+def loss(logits: Tensor, targets: Tensor, settings: Loss, *, exclusive: bool) -> Tensor:
+    """Mean loss of a batch. Targets 0..1; what is unknown (below 0) counts for nothing."""
+    kind = settings.exclusive if exclusive else settings.otherwise
+    return LOSSES[kind](logits, targets, settings.label_smoothing)
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    positive = targets.clamp(min=0)
+    total = positive.sum(1, keepdim=True)
+    shares = positive / total.clamp(min=1e-6)
+    shares = shares * (1 - smoothing) + smoothing / targets.shape[1]
+    counted = (total[:, 0] > 0).float()
+    each = -(shares * functional.log_softmax(logits.float(), 1)).sum(1)
+    return (each * counted).sum() / counted.sum().clamp(min=1)
+
+
+def _binary_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    known = (targets >= 0).float()
+    low = smoothing / max(targets.shape[1], 2)
+    wanted = low + targets.clamp(min=0) * (1 - smoothing)
+    each = functional.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")
+    return (each * known).sum() / known.sum().clamp(min=1)
+
+
+LOSSES = {"cross_entropy": _cross_entropy, "bce": _binary_cross_entropy}
+
+
+def score(
+    logits: Tensor, targets: Tensor, concepts: Sequence[str], settings: Loss, *, exclusive: bool
+) -> tuple[metrics.Figures, dict[str, metrics.Figures]]:
+    """Metrics of the whole and by concept; `loss` is that of training, without smoothing."""
+    whole, by_concept = metrics.classification(
+        values(logits, exclusive=exclusive).numpy(), targets.numpy(), concepts, exclusive=exclusive
+    )
+    kind = settings.exclusive if exclusive else settings.otherwise
+    loss = float(LOSSES[kind](logits, targets, 0.0))
+    return {**whole, "loss": loss if math.isfinite(loss) else None}, by_concept
+
+
+def best_metric(targets: Tensor, *, exclusive: bool) -> str:
+    """The metric that chooses the best checkpoint: the one that these validation targets define."""
+    if not len(targets):
+        return ""
+    if exclusive and (targets == 1).any():
+        return "accuracy"
+    both = ((targets == 1).any(0) & (targets == 0).any(0)).any()
+    return "roc_auc_macro" if both else "loss"
+
+
+def values(logits: Tensor, *, exclusive: bool) -> Tensor:
+    """Values 0..1 of the concepts; they add up to 1 where concepts exclude each other."""
+    return logits.float().softmax(1) if exclusive else logits.float().sigmoid()
