@@ -13,6 +13,7 @@ import yaml
 from deepft_lab import params
 from deepft_lab.records import MODEL_TYPES, BrokenTemplate, Fault, Field, Template
 from deepft_lab.training import recipes
+from deepft_lab.training.recipes.common import with_common
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _GIVEN_BY_US = ("origin", "hash")
@@ -31,6 +32,7 @@ def load(path: Path) -> Template | BrokenTemplate:
     if faults:
         return BrokenTemplate(origin=str(path), faults=faults)
     template = msgspec.convert(document, Template)
+    template = msgspec.structs.replace(template, fields=with_common(template.fields))
     identity = msgspec.json.encode(template, order="deterministic")
     return msgspec.structs.replace(template, origin=str(path), hash=hashlib.sha256(identity).hexdigest())
 

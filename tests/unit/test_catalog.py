@@ -14,6 +14,7 @@ from deepft_lab import params
 from deepft_lab.catalog import Catalog
 from deepft_lab.errors import NotFound, TemplateError, WeightsNotFound
 from deepft_lab.records import Template
+from deepft_lab.training.recipes.common import FIELDS
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "visual-classifier"
 A1, MOBILENET = "classifier-resnet50-rsb-a1", "classifier-mobilenet-v2"
@@ -57,10 +58,24 @@ def test_a1_has_the_fields_of_the_reference() -> None:
     for name, expected in REFERENCE.items():
         field = fields[name]
         assert (field.default, field.min, field.max, field.step, field.choices) == expected, name
-    assert set(fields) - set(REFERENCE) == {"concepts_mutually_exclusive", "validation", "num_gpus", "seed"}
+    common = {field.name for field in FIELDS}
+    assert set(fields) - set(REFERENCE) - common == {"concepts_mutually_exclusive"}
     assert template.recommended
     assert template.recipe["loss"]["exclusive"] == template.recipe["loss"]["otherwise"] == "bce"
     assert params.effective_lrate(params.defaults(template.fields)) == pytest.approx(0.00125)
+
+
+def test_every_template_has_the_common_fields_and_may_state_its_own(alone: Path) -> None:
+    for template in Catalog().list().templates:
+        fields = {field.name: field for field in template.fields}
+        assert {field.name for field in FIELDS} <= set(fields)
+        assert params.check(template.fields, {})[1] == []
+    own = {"name": "ema", "type": "number", "default": 0.9, "help": "Our own."}
+    folder = alone / "jupyter_path" / "deepft-lab" / "templates"
+    folder.mkdir(parents=True)
+    fields = [*yaml.safe_load((TEMPLATES / f"{MOBILENET}.yaml").read_text())["fields"], own]
+    (folder / "mine.yaml").write_text(copy_of(MOBILENET, id="mine", fields=fields))
+    assert [field.default for field in Catalog().get("mine").fields if field.name == "ema"] == [0.9]
 
 
 def test_the_legacy_name_is_an_alias() -> None:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from deepft_lab.training import recipes
+from deepft_lab.training.recipes.levels import with_level
 from deepft_lab.training.task import Task
 
 _TASKS = {"visual-classifier": ("classify", "Classify")}
@@ -18,4 +19,5 @@ def make(
     """The task of a type, with its settings."""
     module, name = _TASKS[model_type]
     kind = getattr(import_module(f"{__name__}.{module}"), name)
-    return kind(recipes.read(recipe, model_type), values, concepts, exclusive=exclusive)
+    plan = with_level(recipes.read(recipe, model_type), values.get("augmentation", "template"))
+    return kind(plan, values, concepts, exclusive=exclusive)

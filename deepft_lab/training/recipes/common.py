@@ -1,0 +1,157 @@
+"""The fields of every template. They are added to a template when its file is read, unless the file states its own.
+
+The training loop gives them their meaning, the same for each task, so no template repeats them. No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from deepft_lab.records import Field
+
+SEED = Field(
+    name="seed",
+    label="Seed",
+    type="integer",
+    default=-1,
+    min=-1,
+    max=2**32 - 1,
+    help="The same seed gives the same run on a CPU. -1 takes one that stays the same for a model.",
+)
+VALIDATION = Field(
+    name="validation",
+    label="Held out for validation",
+    type="number",
+    default=0.2,
+    min=0,
+    max=0.9,
+    help="Share of the inputs that is held out where no validation dataset is named.",
+)
+NUM_GPUS = Field(
+    name="num_gpus",
+    label="GPUs",
+    type="integer",
+    default=1,
+    min=1,
+    max=8,
+    step=1,
+    help="GPUs of the job. On a machine without GPUs, processes on the CPU.",
+)
+EARLY_STOPPING = Field(
+    name="early_stopping_patience",
+    label="Early stopping",
+    type="integer",
+    default=0,
+    min=0,
+    max=600,
+    step=1,
+    unit="epochs",
+    help="Ends the run when so many epochs in a row brought nothing better. 0 never does.",
+)
+MIXED_PRECISION = Field(
+    name="mixed_precision",
+    label="Mixed precision",
+    type="choice",
+    default="auto",
+    choices=["auto", "no", "bf16", "fp16"],
+    help="auto is bf16 on a GPU that has it, and no elsewhere. fp16 needs a GPU, and scales its gradients.",
+)
+GRADIENT_ACCUMULATION = Field(
+    name="gradient_accumulation",
+    label="Parts of a batch",
+    type="integer",
+    default=1,
+    min=1,
+    max=256,
+    step=1,
+    help="Computes each batch in so many parts, which takes less memory. Batch and learning rate stay the same; "
+    "batch norm sees the parts.",
+)
+EMA = Field(
+    name="ema",
+    label="Averaged weights",
+    type="number",
+    default=0.0,
+    min=0,
+    max=0.99999,
+    help="Decay of a moving average of the weights, which is then evaluated and kept; 0.999 suits runs of thousands "
+    "of steps. 0 is off.",
+)
+MAX_MINUTES = Field(
+    name="max_minutes",
+    label="Time limit",
+    type="number",
+    default=0.0,
+    min=0,
+    unit="minutes",
+    help="Ends the run after so long, with the best so far. 0 is no limit.",
+)
+AUGMENTATION = Field(
+    name="augmentation",
+    label="Augmentation",
+    type="choice",
+    default="template",
+    choices=["template", "none", "light", "strong"],
+    help="How much training images are changed at random. template: as the recipe says. Mirroring has its own field.",
+)
+CLASS_WEIGHTS = Field(
+    name="class_weights",
+    label="Class weights",
+    type="choice",
+    default="none",
+    choices=["none", "balanced"],
+    help="balanced lets rare concepts count as much in the loss as common ones.",
+)
+INVALID_DATA_TOLERANCE = Field(
+    name="invalid_data_tolerance_percent",
+    label="Invalid inputs",
+    type="number",
+    default=5.0,
+    min=0,
+    max=100,
+    unit="%",
+    help="Share of the inputs that may be unreadable and are left out. Beyond it the run stops and lists them.",
+)
+RESUME_FROM = Field(
+    name="resume_from",
+    label="Continue from",
+    type="text",
+    default="",
+    unit="version",
+    help="A trained version of the same type to start from, such as v3 or my-model/v3, instead of the pretrained "
+    "weights. Concepts that it knew keep what it learned.",
+)
+COMPILE = Field(
+    name="compile",
+    label="Compile",
+    type="boolean",
+    default=False,
+    help="Compiles the network first: a minute or more that only long runs on a GPU earn back.",
+)
+
+FIELDS: tuple[Field, ...] = tuple(
+    msgspec.structs.replace(field, more=True)
+    for field in (
+        VALIDATION,
+        EARLY_STOPPING,
+        MAX_MINUTES,
+        AUGMENTATION,
+        CLASS_WEIGHTS,
+        RESUME_FROM,
+        EMA,
+        MIXED_PRECISION,
+        GRADIENT_ACCUMULATION,
+        COMPILE,
+        NUM_GPUS,
+        INVALID_DATA_TOLERANCE,
+        SEED,
+    )
+)
+
+
+def with_common(fields: Sequence[Field]) -> list[Field]:
+    """A template's own fields, then those of every template that it does not state itself."""
+    own = {field.name for field in fields}
+    return [*fields, *(field for field in FIELDS if field.name not in own)]
