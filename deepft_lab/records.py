@@ -278,12 +278,16 @@ class Annotate(Record, frozen=True):
 
 
 class InputRegions(msgspec.Struct, frozen=True, kw_only=True):
-    """Changes of one input's regions: ids to take away, regions to put. `replace`: all others go."""
+    """Changes of one input's regions: ids to take away, regions to put.
+
+    `replace`: all others go; `replace_kinds`: all others of these kinds. Those that are the same stay, with their ids.
+    """
 
     input: str
     add: list[Region] = []
     remove: list[int] = []
     replace: bool = False
+    replace_kinds: list[Literal["box", "polygon", "mask", "point"]] = []
 
 
 class AnnotateRegions(Record, frozen=True):

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, func, or_, select, update
 
 from deepft_lab.errors import InvalidRequest, NotFound
+from deepft_lab.lab import region_rows
 from deepft_lab.lab.access import find_app
 from deepft_lab.lab.datasets import make_dataset, validation_datasets
 from deepft_lab.lab.names import check_id
@@ -65,22 +66,26 @@ def input_(lab: Lab, caller: Caller, *, owner: str, app: str, input: str) -> Inp
         row = find_input(connection, find_app(connection, owner, app)["key"], input)
         history = (
             select(t.annotations, t.concepts.c.name)
-            .join(t.concepts, t.concepts.c.key == t.annotations.c.concept)
+            .outerjoin(t.concepts, t.concepts.c.key == t.annotations.c.concept)
             .where(t.annotations.c.input == row["key"])
             .order_by(t.annotations.c.key)
         )
+        # A region is never changed, only removed: the history tells of each with the shape that it has always had.
+        regions = connection.execute(region_rows.columns(whole=False).where(t.regions.c.input == row["key"]))
+        known = {region.id: region for region in map(region_rows.record, regions)}
         entries = [
             Annotation(
                 id=entry["key"],
                 input=input,
-                concept=entry["name"],
+                concept=entry["name"] or "",
                 action=entry["action"],
                 author=entry["author"],
                 created=entry["created"],
+                region=known.get(entry["region"]),
             )
             for entry in connection.execute(history).mappings()
         ]
-        return InputDetail(input=records(connection, [row])[0], history=entries)
+        return InputDetail(input=records(connection, [row], whole=True)[0], history=entries)
 
 
 def edit_inputs(lab: Lab, caller: Caller, *, owner: str, app: str, body: EditInputs) -> Edited:
@@ -185,9 +190,10 @@ def split_warnings(connection: Connection, app: int, inputs: list[int]) -> list[
     ]
 
 
-def records(connection: Connection, rows: Iterable[RowMapping]) -> list[Input]:
-    """Wire records, with the datasets and labels of each."""
+def records(connection: Connection, rows: Iterable[RowMapping], *, whole: bool = False) -> list[Input]:
+    """Wire records, with the datasets, labels and regions of each; large masks only if `whole`."""
     rows = list(rows)
+    regions = region_rows.read(connection, [row["key"] for row in rows], whole=whole)
     datasets: dict[int, list[str]] = defaultdict(list)
     labels: dict[int, list[Label]] = defaultdict(list)
     for part in chunks(row["key"] for row in rows):
@@ -212,6 +218,7 @@ def records(connection: Connection, rows: Iterable[RowMapping]) -> list[Input]:
             **{name: row[name] for name in _COPIED},
             datasets=datasets[row["key"]],
             labels=labels[row["key"]],
+            regions=regions.get(row["key"], []),
         )
         for row in rows
     ]
@@ -224,17 +231,23 @@ def _matching(connection: Connection, app: int, query: InputQuery) -> list[Colum
     """The filter as conditions on `inputs`."""
     conditions: list[ColumnElement[bool]] = [t.inputs.c.app == app, t.inputs.c.deleted.is_(None)]
     if query.concept is not None:
-        concept = select(t.concepts.c.key).where(t.concepts.c.app == app, t.concepts.c.name == query.concept)
-        positive = select(t.labels.c.input).where(
-            t.labels.c.concept == concept.scalar_subquery(), t.labels.c.positive.is_(True)
+        concept = (
+            select(t.concepts.c.key)
+            .where(t.concepts.c.app == app, t.concepts.c.name == query.concept)
+            .scalar_subquery()
         )
-        conditions.append(t.inputs.c.key.in_(positive))
+        labelled = select(t.labels.c.input).where(t.labels.c.concept == concept, t.labels.c.positive.is_(True))
+        within = select(t.region_concepts.c.input).where(t.region_concepts.c.concept == concept)
+        # Two lists joined by OR, not their union: SQLite then goes along the inputs, and a page ends when it is full.
+        conditions.append(or_(t.inputs.c.key.in_(labelled), t.inputs.c.key.in_(within)))
     if query.dataset is not None:
         dataset = select(t.datasets.c.key).where(t.datasets.c.app == app, t.datasets.c.id == query.dataset)
         members = select(t.dataset_inputs.c.input).where(t.dataset_inputs.c.dataset == dataset.scalar_subquery())
         conditions.append(t.inputs.c.key.in_(members))
     if query.unlabelled:
         conditions.append(~exists().where(t.labels.c.input == t.inputs.c.key))
+        standing = (t.regions.c.input == t.inputs.c.key) & t.regions.c.removed.is_(None)
+        conditions.append(~exists().where(standing))
     if query.metadata:
         conditions.append(metadata_has(connection, t.inputs.c.metadata, _metadata(query.metadata)))
     return conditions

@@ -29,6 +29,7 @@ from deepft_lab.lab import labels as _labels
 from deepft_lab.lab import ledger as _ledger
 from deepft_lab.lab import models as _models
 from deepft_lab.lab import predict as _predict
+from deepft_lab.lab import regions as _regions
 from deepft_lab.lab import stream as _stream
 from deepft_lab.lab import system as _system
 from deepft_lab.lab import training as _training
@@ -139,6 +140,7 @@ class Lab:
     concepts = _labels.concepts
     create_concepts = _labels.create_concepts
     annotate = _labels.annotate
+    annotate_regions = _regions.annotate_regions
 
     datasets = _datasets.datasets
     create_dataset = _datasets.create_dataset

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, tuple_
 
 from deepft_lab.errors import InvalidRequest
 from deepft_lab.lab.access import find_app
@@ -107,31 +108,41 @@ def _keys(connection: Connection, app: int, names: Iterable[str]) -> dict[str, i
 
 
 def _records(connection: Connection, app: int) -> list[Concept]:
+    """An input bears a concept by a label or by a region: it counts once."""
     rows = connection.execute(select(t.concepts).where(t.concepts.c.app == app).order_by(t.concepts.c.name)).all()
-    labels = t.labels
-    # Deleted inputs are few: counting all labels from the index and taking theirs off saves a join over all inputs.
-    counted = (
-        select(labels.c.concept, labels.c.positive, func.count().label("count"))
-        .join(t.concepts, t.concepts.c.key == labels.c.concept)
-        .where(t.concepts.c.app == app)
-        .group_by(labels.c.concept, labels.c.positive)
-    )
-    gone = (
-        select(labels.c.concept, labels.c.positive, func.count().label("count"))
-        .join(t.inputs, t.inputs.c.key == labels.c.input)
-        .where(t.inputs.c.app == app, t.inputs.c.deleted.is_not(None))
-        .group_by(labels.c.concept, labels.c.positive)
-    )
-    counts: dict[tuple[int, bool], int] = {}
-    for sign, statement in ((1, counted), (-1, gone)):
-        for concept, positive, count in connection.execute(statement):
-            counts[concept, positive] = counts.get((concept, positive), 0) + sign * count
+    labels, regions = t.labels.c, t.region_concepts.c
+    positives: Counter[int] = Counter()
+    negatives: Counter[int] = Counter()
+    for concept, positive, count in _counted(connection, app, labels, labels.concept, labels.positive):
+        (positives if positive else negatives)[concept] += count
+    for concept, count in _counted(connection, app, regions, regions.concept):
+        positives[concept] += count
+    if any(True for _ in connection.execute(select(regions.input).limit(1))):
+        both = (labels.input == regions.input) & (labels.concept == regions.concept) & labels.positive.is_(True)
+        for concept, count in _counted(connection, app, regions, regions.concept, also=(t.labels, both)):
+            positives[concept] -= count
     return [
-        Concept(
-            name=row.name,
-            positives=counts.get((row.key, True), 0),
-            negatives=counts.get((row.key, False), 0),
-            created=row.created,
-        )
+        Concept(name=row.name, positives=positives[row.key], negatives=negatives[row.key], created=row.created)
         for row in rows
     ]
+
+
+def _counted(
+    connection: Connection,
+    app: int,
+    columns: Any,
+    *groups: ColumnElement[Any],
+    also: tuple[Table, ColumnElement[bool]] | None = None,
+) -> Iterator[tuple[Any, ...]]:
+    """Counts of a table's living inputs, in groups; `also` joins another table.
+
+    Deleted inputs are few: counting all from the index and taking theirs off saves a join over all inputs.
+    """
+    start = select(*groups, func.count().label("count")).group_by(*groups)
+    every = start.join(t.concepts, t.concepts.c.key == columns.concept).where(t.concepts.c.app == app)
+    gone = start.join(t.inputs, t.inputs.c.key == columns.input).where(
+        t.inputs.c.app == app, t.inputs.c.deleted.is_not(None)
+    )
+    for sign, statement in ((1, every), (-1, gone)):
+        for *group, count in connection.execute(statement.join(*also) if also else statement):
+            yield (*group, sign * count)

@@ -1,6 +1,7 @@
 """The tables, in words of the whole project. Plain types, so that they stand in SQLite and in PostgreSQL.
 
-Every list is paged along an integer key that only grows. `labels` is what `annotations` (append-only) add up to.
+Every list is paged along an integer key that only grows. `labels` is what `annotations` (append-only) add up to; a
+region is written once and only marked as removed, so `regions` is its own history.
 """
 
 from sqlalchemy import (
@@ -28,10 +29,10 @@ def _key() -> Column:
     return Column("key", Key, primary_key=True, autoincrement=True)
 
 
-def _of(table: str, *, primary_key: bool = False, name: str | None = None) -> Column:
+def _of(table: str, *, primary_key: bool = False, nullable: bool = False) -> Column:
     """A reference that goes with the thing it points to."""
-    name = name or table.removesuffix("s")
-    return Column(name, Key, ForeignKey(f"{table}.key", ondelete="CASCADE"), nullable=False, primary_key=primary_key)
+    points = ForeignKey(f"{table}.key", ondelete="CASCADE")
+    return Column(table.removesuffix("s"), Key, points, nullable=nullable, primary_key=primary_key)
 
 
 apps = Table(
@@ -111,10 +112,11 @@ annotations = Table(
     metadata,
     _key(),
     _of("inputs"),
-    _of("concepts"),
+    _of("concepts", nullable=True),  # None: of an ignored region that means every concept
     Column("action", String(8), nullable=False),  # positive, negative, remove
     Column("author", String(255), nullable=False),
     Column("created", Float, nullable=False),
+    Column("region", Key),  # its key; no reference, since both go with their input
     Index("annotations_by_input", "input", "key"),
     sqlite_autoincrement=True,
 )
@@ -126,6 +128,39 @@ labels = Table(
     _of("concepts", primary_key=True),
     Column("positive", Boolean, nullable=False),
     Index("labels_by_concept", "concept", "positive", "input"),
+)
+
+# The run lengths stand last and large ones are not read for a page: what comes before is read without them.
+regions = Table(
+    "regions",
+    metadata,
+    _key(),
+    _of("inputs"),
+    _of("concepts", nullable=True),
+    Column("kind", String(8), nullable=False),  # box, polygon, mask, point
+    Column("left", Float, nullable=False),
+    Column("top", Float, nullable=False),
+    Column("right", Float, nullable=False),
+    Column("bottom", Float, nullable=False),
+    Column("ignored", Boolean, nullable=False),
+    Column("removed", Float),  # when; None: it stands
+    Column("height", Integer),  # of a mask
+    Column("width", Integer),
+    Column("length", Integer, nullable=False),  # characters of the run lengths
+    Column("polygons", Text),  # JSON
+    Column("counts", Text),
+    Index("regions_by_input", "input", "removed", "key"),
+    Index("regions_by_concept", "concept"),
+    sqlite_autoincrement=True,
+)
+
+# Which concepts the regions of an input bear (ignored ones do not count): what filters and counts are made from.
+region_concepts = Table(
+    "region_concepts",
+    metadata,
+    _of("inputs", primary_key=True),
+    _of("concepts", primary_key=True),
+    Index("region_concepts_by_concept", "concept", "input"),
 )
 
 uploads = Table(

@@ -244,12 +244,13 @@ export interface InputQuery {
   unlabelled?: boolean;
 }
 
-/** Changes of one input's regions: ids to take away, regions to put. `replace`: all others go. */
+/** Changes of one input's regions: ids to take away, regions to put. `replace`: all others go; `replace_kinds`: all others of these kinds. Those that are the same stay, with their ids. */
 export interface InputRegions {
   input: string;
   add?: Region[];
   remove?: number[];
   replace?: boolean;
+  replace_kinds?: ('box' | 'mask' | 'point' | 'polygon')[];
 }
 
 /** A concept on an input: positive (it is there) or negative (it is not). */
@@ -383,6 +384,14 @@ export interface Predictions {
   predictions: Prediction[];
   seconds: number;
   cold: boolean;
+}
+
+/** One image of the fixed set that each evaluation predicts: what is true of it, and what the model says. */
+export interface Preview {
+  input: string;
+  labels: Record<string, number>;
+  regions: Region[];
+  prediction: Prediction;
 }
 
 /** A part of an input. Coordinates are fractions 0..1 of the oriented picture, x to the right and y down. `box` (left, top, right, bottom) is always there: for a polygon or a mask the box around it, for a point an empty one. An ignored region counts neither for nor against a prediction; its concept may be empty, which means every one. */

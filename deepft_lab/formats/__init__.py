@@ -1,0 +1,1 @@
+"""Readers of annotations that others have written."""
