@@ -45,7 +45,8 @@ export interface Messages {
 def generate() -> str:
     """The whole module."""
     sent = _reachable([o.body for o in api.OPERATIONS.values()] + [o.query for o in api.OPERATIONS.values()])
-    answered = _reachable([*(o.answer for o in api.OPERATIONS.values()), records.Fault, records.Event])
+    extra = [records.Fault, records.Event, records.Preview]
+    answered = _reachable([*(o.answer for o in api.OPERATIONS.values()), *extra])
     structs = {**answered, **sent}
     parts = [HEAD, f"export const BASE = {_quote(api.BASE)};\n"]
     parts += [f"export type {name} = {_union(get_args(alias))};\n" for name, alias in ALIASES.items()]

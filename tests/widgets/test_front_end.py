@@ -26,4 +26,4 @@ def test_the_unit_tests_of_the_front_end_pass(file: Path, tmp_path: Path) -> Non
 
 
 def test_every_test_file_is_found() -> None:
-    assert {file.name for file in FILES} >= {"history.test.ts", "stream.test.ts", "words.test.ts"}
+    assert {file.name for file in FILES} >= {"history.test.ts", "regions.test.ts", "stream.test.ts", "words.test.ts"}

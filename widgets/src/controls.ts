@@ -1,42 +1,9 @@
-/** Buttons, icons, states and messages that all parts share. */
+/** Buttons, fields, states and errors that all parts share. */
 import { ApiError } from './client';
-import type { Context, NoticeKind, Question, Answer } from './context';
 import { fill, h } from './dom';
 import type { Attributes, Child } from './dom';
-
-/** Paths in a field of 16 x 16. */
-const ICONS = {
-  add: 'M8 3v10M3 8h10',
-  close: 'M4 4l8 8M12 4l-8 8',
-  check: 'M3 8.5l3.5 3.5L13 4.5',
-  upload: 'M8 11V3M4.5 6.5L8 3l3.5 3.5M3 13h10',
-  folder: 'M2 4.5h4l1.5 1.5H14v7H2z',
-  image: 'M2.5 3h11v10h-11zM2.5 11l3.5-4 3 3 2-2 2.5 3',
-  copy: 'M5.5 5.5h7v8h-7zM3.5 10.5v-8h7',
-  undo: 'M3 7h6.5a3.5 3.5 0 010 7H6M6 4L3 7l3 3',
-  previous: 'M10 3L5 8l5 5',
-  next: 'M6 3l5 5-5 5',
-  code: 'M5.5 4.5L2 8l3.5 3.5M10.5 4.5L14 8l-3.5 3.5',
-  stop: 'M4 4h8v8H4z',
-  warning: 'M8 2.5l6 11H2zM8 6.5v3.5M8 12v.1',
-  minus: 'M3 8h10',
-  bin: 'M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.5 9h6l.5-9',
-  play: 'M5 3l8 5-8 5z',
-} as const;
-
-export type IconName = keyof typeof ICONS;
-
-export function icon(name: IconName): SVGSVGElement {
-  const space = 'http://www.w3.org/2000/svg';
-  const svg = document.createElementNS(space, 'svg');
-  svg.setAttribute('viewBox', '0 0 16 16');
-  svg.setAttribute('class', 'dft-icon');
-  svg.setAttribute('aria-hidden', 'true');
-  const path = document.createElementNS(space, 'path');
-  path.setAttribute('d', ICONS[name]);
-  svg.append(path);
-  return svg;
-}
+import { icon } from './icons';
+import type { IconName } from './icons';
 
 export interface ButtonOptions {
   label: string;
@@ -240,74 +207,4 @@ export function setOptions(element: HTMLSelectElement, options: [value: string, 
   if (options.some(([value]) => value === chosen)) {
     element.value = chosen;
   }
-}
-
-/** Tells the person something: by the page's own means, or by a line at the foot of the part. */
-export function notify(
-  context: Context,
-  host: HTMLElement,
-  message: string,
-  kind: NoticeKind = 'info',
-): void {
-  if (context.notify) {
-    context.notify(message, kind);
-    return;
-  }
-  const toast = h(
-    'div',
-    { class: `dft-toast dft-toast-${kind}`, role: kind === 'error' ? 'alert' : 'status' },
-    message,
-  );
-  toast.append(button({ label: 'Dismiss', icon: 'close', bare: true, onClick: () => toast.remove() }));
-  host.append(toast);
-  window.setTimeout(() => toast.remove(), kind === 'error' ? 15_000 : 6_000);
-}
-
-/** Asks: by the page's own dialog, or by one of ours. */
-export function ask(context: Context, host: HTMLElement, question: Question): Promise<Answer> {
-  if (context.confirm) {
-    return context.confirm(question);
-  }
-  return new Promise((resolve) => {
-    const close = (answer: Answer): void => {
-      dialog.remove();
-      resolve(answer);
-    };
-    const accept = button({
-      label: question.accept,
-      kind: question.danger ? 'danger' : 'primary',
-      testid: 'confirm-accept',
-      onClick: () => close('accept'),
-    });
-    const cancel = button({
-      label: question.danger ? 'Keep it' : 'Cancel',
-      testid: 'confirm-cancel',
-      onClick: () => close('cancel'),
-    });
-    const dialog = h(
-      'dialog',
-      { class: 'dft-dialog', 'aria-label': question.title, 'data-testid': 'confirm' },
-      h('h2', {}, question.title),
-      h('p', {}, question.body),
-      h(
-        'div',
-        { class: 'dft-row dft-end' },
-        cancel,
-        question.alternative
-          ? button({
-              label: question.alternative,
-              testid: 'confirm-alternative',
-              onClick: () => close('alternative'),
-            })
-          : null,
-        accept,
-      ),
-    );
-    dialog.addEventListener('cancel', () => close('cancel'));
-    dialog.addEventListener('keydown', (event) => event.stopPropagation());
-    host.append(dialog);
-    dialog.showModal();
-    // what cannot be undone is never the answer to a bare Enter
-    (question.danger ? cancel : accept).focus();
-  });
 }

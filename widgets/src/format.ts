@@ -76,9 +76,11 @@ export function plural(count: number, noun: string): string {
   return `${number(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** A metric's name as people write it: `f1_macro` is "F1 macro". */
+/** A metric's name as people write it: `f1_macro` is "F1 macro", `mAP_at_R` is "mAP@R". */
 export function metricName(name: string): string {
   return name
+    .replace(/_at_/g, '@')
+    .replace(/^knn_/, 'k-NN ')
     .replace(/_/g, ' ')
     .replace(/\broc auc\b/, 'ROC AUC')
     .replace(/\bf1\b/, 'F1');

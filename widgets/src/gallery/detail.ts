@@ -1,18 +1,24 @@
 /** One input in full: picture, concepts, datasets, metadata, and the history of its labels. */
-import type { Annotation, Concept, Input } from '../api';
+import type { Annotation, Concept, Input, Region } from '../api';
 import { combobox } from '../combobox';
 import { button, failure, loading } from '../controls';
 import type { AppTarget, Context } from '../context';
 import { fill, h } from '../dom';
 import { ago, bytes, moment } from '../format';
 import { parseMetadata } from '../metadata';
+import type { Visibility } from '../regions/visibility';
+import { detailRegions } from './regions';
 import type { LabelAction } from './edits';
 import { chip, pictureOf } from './tile';
 
 export interface DetailActions {
   label(input: Input, concept: string, action: LabelAction): void;
   metadata(input: Input, changes: Record<string, unknown>): void;
+  removeRegion(input: Input, region: Region): void;
+  undo(): void;
   step(by: number): void;
+  /** The large view takes the whole gallery. */
+  enlarge(large: boolean): void;
   close(): void;
 }
 
@@ -22,16 +28,25 @@ export interface Detail {
   readonly shown: string | null;
   show(id: string): void;
   refresh(): void;
+  /** Other regions are to be seen now. */
+  drawRegions(): void;
   hide(): void;
   setChoices(concepts: Concept[]): void;
 }
 
-export function inputDetail(context: Context, target: AppTarget, actions: DetailActions): Detail {
+export function inputDetail(
+  context: Context,
+  target: AppTarget,
+  visible: Visibility,
+  actions: DetailActions,
+): Detail {
   let shown: string | null = null;
   let input: Input | null = null;
   let turn = 0;
   const name = h('bdi', { class: 'dft-detail-name' });
   const picture = h('div', { class: 'dft-detail-picture' });
+  const regions = detailRegions(visible, (region) => input && actions.removeRegion(input, region));
+  let large = false;
   const facts = h('div', { class: 'dft-help' });
   const labels = h('div', { class: 'dft-chips dft-chips-all' });
   const datasets = h('div', { class: 'dft-chips dft-chips-all' });
@@ -74,6 +89,7 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
     {},
     picture,
     facts,
+    regions.element,
     h('h3', {}, 'Concepts'),
     labels,
     add.element,
@@ -86,6 +102,20 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
     h('h3', {}, 'History'),
     history,
   );
+  const setLarge = (next: boolean): void => {
+    large = next;
+    enlarge.setAttribute('aria-pressed', String(large));
+    element.classList.toggle('dft-large', large);
+    regions.setLarge(large);
+    actions.enlarge(large);
+  };
+  const enlarge = button({
+    label: 'Large view (E)',
+    icon: 'enlarge',
+    bare: true,
+    testid: 'detail-enlarge',
+    onClick: () => setLarge(!large),
+  });
   const element = h(
     'aside',
     {
@@ -101,6 +131,7 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
       button({ label: 'Previous input', icon: 'previous', bare: true, onClick: () => actions.step(-1) }),
       button({ label: 'Next input', icon: 'next', bare: true, onClick: () => actions.step(1) }),
       h('span', { class: 'dft-grow' }, name),
+      enlarge,
       button({
         label: 'Close the details',
         icon: 'close',
@@ -113,18 +144,44 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
     body,
   );
   element.addEventListener('keydown', (event) => {
+    const typing = event.target instanceof Element && event.target.matches('input, textarea');
     if (event.key === 'Escape') {
       event.stopPropagation();
-      actions.close();
+      if (large) {
+        setLarge(false);
+      } else {
+        actions.close();
+      }
+    } else if (!typing && onKey(event)) {
+      event.preventDefault();
+      event.stopPropagation();
     }
   });
+  picture.addEventListener('dblclick', () => setLarge(!large));
+
+  const onKey = (event: KeyboardEvent): boolean => {
+    const chord = event.ctrlKey || event.metaKey;
+    if (event.key === 'z' && chord) {
+      actions.undo();
+    } else if (chord || event.altKey) {
+      return false;
+    } else if (event.key === 'e') {
+      setLarge(!large);
+    } else if (event.key === 'ArrowRight' || event.key === 'ArrowLeft') {
+      actions.step(event.key === 'ArrowRight' ? 1 : -1);
+    } else {
+      return visible.key(event);
+    }
+    return true;
+  };
 
   const draw = (next: Input, entries: Annotation[]): void => {
     if (input?.id !== next.id) {
-      fill(picture, pictureOf(context.client, target, next, 'picture'));
+      fill(picture, pictureOf(context.client, target, next, 'picture'), regions.overlay);
       saveMetadata.hidden = true;
     }
     input = next;
+    regions.set(next);
     name.textContent = next.name;
     name.title = next.name;
     fill(
@@ -173,7 +230,7 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
             'li',
             { title: moment(entry.created) },
             h('bdi', {}, entry.concept),
-            ` ${verbs[entry.action]} `,
+            ` ${entry.region ? regionWords(entry) : verbs[entry.action]} `,
             h('span', { class: 'dft-hint' }, `${ago(entry.created)} by ${entry.author}`),
           ),
         ),
@@ -224,13 +281,22 @@ export function inputDetail(context: Context, target: AppTarget, actions: Detail
       void refresh();
     },
     refresh: () => void refresh(),
+    drawRegions: regions.draw,
     hide() {
       shown = null;
       input = null;
+      if (large) {
+        setLarge(false);
+      }
       element.hidden = true;
     },
     setChoices(concepts) {
       add.setChoices(concepts.map((concept) => ({ value: concept.name })));
     },
   };
+}
+
+function regionWords(entry: Annotation): string {
+  const region = entry.region?.ignored ? 'ignored region' : (entry.region?.kind ?? 'box');
+  return `${region} ${entry.action === 'remove' ? 'deleted' : 'put on'}`;
 }

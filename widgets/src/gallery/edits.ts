@@ -1,5 +1,5 @@
 /** Changes of many inputs at once, each with its way back. */
-import type { Input, Label } from '../api';
+import type { Input, Label, Region } from '../api';
 import type { Client } from '../client';
 import type { AppTarget } from '../context';
 import { plural } from '../format';
@@ -90,6 +90,26 @@ export class Edits {
         void (await this.inParts(members, (part) =>
           this.client.call('restore_inputs', { params: this.params, body: { inputs: part } }),
         )),
+    };
+  }
+
+  /** Takes a region away. Put back, it is the same region under another id. */
+  async removeRegion(input: Input, region: Region): Promise<Edit> {
+    const { id, ...same } = region;
+    const send = async (change: { add?: Region[]; remove?: number[] }): Promise<string[]> => {
+      const body = { inputs: [{ input: input.id, ...change }] };
+      return (await this.client.call('annotate_regions', { params: this.params, body })).warnings;
+    };
+    const warnings = await send({ remove: [id ?? 0] });
+    const what = [
+      region.concept ? `“${region.concept}”` : '',
+      region.ignored ? 'ignored' : '',
+      region.kind ?? 'box',
+    ];
+    return {
+      words: `Region deleted: ${what.filter(Boolean).join(' ')}`,
+      warnings,
+      undo: async () => void (await send({ add: [same] })),
     };
   }
 

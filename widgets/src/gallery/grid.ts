@@ -3,6 +3,10 @@ import type { Input } from '../api';
 import type { AppTarget, Context } from '../context';
 import { eachFrame, freshId, h, Scope } from '../dom';
 import { keepKeys } from '../keyboard';
+import { regionOverlay } from '../regions/overlay';
+import type { Overlay } from '../regions/overlay';
+import { shapesOfRegions } from '../regions/shapes';
+import type { Visibility } from '../regions/visibility';
 import type { InputList } from './list';
 import type { Selection } from './selection';
 import { appearance, chips, pictureOf, spoken } from './tile';
@@ -16,6 +20,14 @@ export interface GridActions {
   open(input: Input): void;
   remove(): void;
   undo(): void;
+}
+
+/** A tile in the document: its canvas is there only where the input has regions to show. */
+interface Tile {
+  element: HTMLElement;
+  looks: string;
+  regions: string;
+  overlay: Overlay | null;
 }
 
 export interface Grid {
@@ -32,6 +44,7 @@ export function inputGrid(
   target: AppTarget,
   list: InputList,
   selection: Selection,
+  regions: Visibility,
   actions: GridActions,
   scope: Scope,
 ): Grid {
@@ -49,7 +62,7 @@ export function inputGrid(
     },
     spacer,
   );
-  const tiles = new Map<string, { element: HTMLElement; looks: string }>();
+  const tiles = new Map<string, Tile>();
   let columns = 1;
   let width = TILE;
   let end = 0;
@@ -71,6 +84,7 @@ export function inputGrid(
     const wanted = new Set(visible.map((input) => input.id));
     for (const [key, tile] of tiles) {
       if (!wanted.has(key)) {
+        tile.overlay?.dispose();
         tile.element.remove();
         tiles.delete(key);
       }
@@ -91,7 +105,7 @@ export function inputGrid(
     const looks = appearance(input);
     let tile = tiles.get(input.id);
     if (!tile) {
-      tile = { element: makeTile(input), looks };
+      tile = { element: makeTile(input), looks, regions: '', overlay: null };
       tiles.set(input.id, tile);
       spacer.append(tile.element);
     } else if (tile.looks !== looks) {
@@ -99,6 +113,7 @@ export function inputGrid(
       tile.element.setAttribute('aria-label', spoken(input));
       tile.element.querySelector('.dft-chips')?.replaceWith(chips(input.labels));
     }
+    drawRegions(tile, input);
     const { style } = tile.element;
     style.width = `${width}px`;
     style.height = `${width + CAPTION}px`;
@@ -108,6 +123,25 @@ export function inputGrid(
     tile.element.setAttribute('aria-posinset', String(index + 1));
     tile.element.setAttribute('aria-setsize', String(list.total));
     tile.element.classList.toggle('dft-active', index === selection.active);
+  };
+
+  const drawRegions = (tile: Tile, input: Input): void => {
+    const wanted = `${regions.state} ${input.regions.map((region) => region.id).join()}`;
+    if (tile.regions === wanted) {
+      return;
+    }
+    tile.regions = wanted;
+    const shapes = regions.visible(shapesOfRegions(input.regions));
+    if (shapes.length === 0) {
+      tile.overlay?.dispose();
+      tile.overlay = null;
+      return;
+    }
+    if (!tile.overlay) {
+      tile.overlay = regionOverlay({ line: 1.25 });
+      tile.element.querySelector('.dft-tile-picture')?.append(tile.overlay.element);
+    }
+    tile.overlay.set(shapes, input);
   };
 
   const makeTile = (input: Input): HTMLElement =>
@@ -212,7 +246,7 @@ export function inputGrid(
         }
         return control;
       default:
-        return false;
+        return regions.key(event);
     }
   };
 
@@ -233,6 +267,7 @@ export function inputGrid(
   resize.observe(element);
   scope.add(() => resize.disconnect());
   scope.add(frame.cancel);
+  scope.add(() => tiles.forEach((tile) => tile.overlay?.dispose()));
   scope.add(keepKeys(element));
   return {
     element,

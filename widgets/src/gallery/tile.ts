@@ -1,9 +1,11 @@
 /** One input as a thumbnail with concept chips; pictures that the page's cookies cannot fetch come by token. */
 import type { Input, Label } from '../api';
 import type { Client } from '../client';
+import { hue } from '../colours';
 import type { AppTarget } from '../context';
-import { icon } from '../controls';
+import { icon } from '../icons';
 import { h } from '../dom';
+import { plural } from '../format';
 
 const CHIPS = 3;
 const SIDE = 256;
@@ -12,11 +14,12 @@ const SIDE = 256;
 export function pictureOf(
   client: Client,
   target: AppTarget,
-  input: Input,
+  input: Pick<Input, 'id' | 'name'>,
   kind: 'thumbnail' | 'picture',
+  side = SIDE,
 ): HTMLElement {
   const params = { owner: target.owner, app: target.app, input: input.id };
-  const query = kind === 'thumbnail' ? { side: SIDE } : undefined;
+  const query = kind === 'thumbnail' ? { side } : undefined;
   const image = h('img', {
     class: 'dft-picture',
     alt: input.name,
@@ -90,19 +93,11 @@ export function chips(labels: Label[]): HTMLElement {
 /** What a screen reader says of an input. */
 export function spoken(input: Input): string {
   const concepts = input.labels.map((label) => (label.positive ? label.concept : `not ${label.concept}`));
-  return `${input.name}, ${concepts.length > 0 ? concepts.join(', ') : 'unlabelled'}`;
+  const regions = input.regions.length > 0 ? `, ${plural(input.regions.length, 'region')}` : '';
+  return `${input.name}, ${concepts.length > 0 ? concepts.join(', ') : 'unlabelled'}${regions}`;
 }
 
 /** What of an input its tile shows, to see whether it must be drawn again. */
 export function appearance(input: Input): string {
   return JSON.stringify([input.name, input.labels]);
-}
-
-/** A colour for a concept that is the same everywhere: FNV-1a of its name. */
-export function hue(name: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < name.length; index += 1) {
-    hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
-  }
-  return Math.round(((hash >>> 0) * 137.508) % 360); // the golden angle sets neighbours apart
 }

@@ -1,7 +1,8 @@
 /** Deleting a version is one dialog everywhere; cancelling a training is the same. */
 import type { ModelVersion } from '../api';
 import type { Context, Question } from '../context';
-import { ask, messageOf, notify } from '../controls';
+import { messageOf } from '../controls';
+import { ask, notify } from '../dialogs';
 import { duration, number } from '../format';
 
 const FINISHED = new Set(['trained', 'failed', 'deleted']);

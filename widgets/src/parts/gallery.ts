@@ -1,9 +1,11 @@
 /** The inputs of an app: filter, look, select, label, and go into detail. Every change can be undone. */
 import type { Input } from '../api';
 import type { AppTarget, Context, Part } from '../context';
-import { button, empty, failure, loading, messageOf, notify } from '../controls';
+import { button, empty, failure, loading, messageOf } from '../controls';
+import { notify } from '../dialogs';
 import { debounce, fill, h, Scope } from '../dom';
 import { plural } from '../format';
+import { learnConcepts } from '../colours';
 import { selectionBar } from '../gallery/bar';
 import { inputDetail } from '../gallery/detail';
 import { Edits, labelsAfter } from '../gallery/edits';
@@ -12,6 +14,7 @@ import { filterBar } from '../gallery/filters';
 import { inputGrid } from '../gallery/grid';
 import { InputList } from '../gallery/list';
 import { Selection } from '../gallery/selection';
+import { visibility } from '../regions/visibility';
 
 const UNDO_DEPTH = 50;
 
@@ -21,6 +24,7 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
   const params = { owner: target.owner, app: target.app };
   const edits = new Edits(client, target);
   const undoable: Edit[] = [];
+  let learnt = false;
   const list = new InputList(client, target, () => onList());
   const selection = new Selection(() => onSelection());
 
@@ -36,17 +40,25 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
     clear: () => selection.clear(),
     open: () => openDetail(selected()[0]),
   });
+  const regions = visibility(() => {
+    grid.draw();
+    detail.drawRegions();
+  });
   const grid = inputGrid(
     context,
     target,
     list,
     selection,
+    regions,
     { open: (input) => openDetail(input), remove: () => void remove(), undo: () => void undo() },
     scope,
   );
-  const detail = inputDetail(context, target, {
+  const detail = inputDetail(context, target, regions, {
     label: (input, concept, action) => void label([input], concept, action),
     metadata: (input, changes) => void apply([input], (inputs) => edits.metadata(inputs, changes)),
+    removeRegion: (input, region) => void apply([input], () => edits.removeRegion(input, region)),
+    undo: () => void undo(),
+    enlarge: (large) => root.classList.toggle('dft-with-large', large),
     step: (by) => {
       const at = list.items.findIndex((input) => input.id === detail.shown);
       const next = list.items[at + by];
@@ -58,7 +70,7 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
     },
     close: () => {
       detail.hide();
-      root.classList.remove('dft-with-detail');
+      root.classList.remove('dft-with-detail', 'dft-with-large');
       grid.draw();
       grid.focus();
     },
@@ -77,6 +89,7 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
     { class: 'dft-part dft-gallery', 'data-testid': 'gallery' },
     filters.element,
     bar.element,
+    regions.element,
     h(
       'div',
       { class: 'dft-gallery-body' },
@@ -92,6 +105,9 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
   }
 
   function onList(): void {
+    if (!learnt) {
+      return; // the names of all concepts come first: they decide the colours
+    }
     selection.keep(list.items, list.complete);
     if (list.error && list.items.length === 0) {
       fill(
@@ -105,6 +121,7 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
     } else {
       fill(state);
     }
+    regions.setConcepts(countRegions(list.items));
     filters.setCount(list.loaded ? plural(list.total, 'input') : '');
     onSelection();
   }
@@ -205,6 +222,7 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
       client.call('concepts', { params }),
       client.call('datasets', { params }),
     ]);
+    learnConcepts(concepts.map((concept) => concept.name));
     filters.setChoices(concepts, datasets);
     bar.setChoices(concepts, datasets);
     detail.setChoices(concepts);
@@ -236,11 +254,26 @@ export function gallery(host: HTMLElement, context: Context, target: AppTarget):
     }),
   );
   void list.setFilter({});
-  refreshChoices().catch(() => undefined);
+  refreshChoices()
+    .catch(() => undefined)
+    .finally(() => {
+      learnt = true;
+      onList();
+    });
   return {
     dispose() {
       scope.dispose();
       root.remove();
     },
   };
+}
+
+function countRegions(inputs: readonly Input[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { regions } of inputs) {
+    for (const { concept = '' } of regions) {
+      counts.set(concept, (counts.get(concept) ?? 0) + 1);
+    }
+  }
+  return counts;
 }

@@ -2,7 +2,8 @@
 import type { CreateModel, Fault, Model, Train } from '../api';
 import { ApiError } from '../client';
 import { checkId, tokenField } from '../combobox';
-import { button, failure, labelled, loading, messageOf, notify, select, textInput } from '../controls';
+import { button, failure, labelled, loading, messageOf, select, textInput } from '../controls';
+import { notify } from '../dialogs';
 import type { Context, ModelFormTarget, Part } from '../context';
 import { debounce, fill, h, Scope } from '../dom';
 import { plural } from '../format';

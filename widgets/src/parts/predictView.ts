@@ -1,15 +1,19 @@
-/** Prediction: drop, paste or choose images; bars with values; the same as Python and curl. */
-import type { Prediction } from '../api';
+/** Prediction: drop, paste or choose images; what a version says of them; the same as Python and curl. */
 import { OPERATIONS, BASE } from '../api';
 import type { Context, Part, VersionTarget } from '../context';
-import { button, empty, failure, icon, messageOf, notify } from '../controls';
+import { button, empty, failure, messageOf } from '../controls';
+import { notify } from '../dialogs';
+import { icon } from '../icons';
 import { fill, h, Scope } from '../dom';
-import { duration, number, score } from '../format';
+import { duration, number } from '../format';
+import { learnConcepts } from '../colours';
 import { codeView, predictCode } from '../form/python';
+import { predictionCard } from '../predict/card';
+import type { PredictionCard } from '../predict/card';
+import { regionSliders } from '../predict/sliders';
 import { filesOfDrop } from '../upload/files';
 
 const MOST_IMAGES = 32;
-const BARS = 10;
 
 export function predictView(host: HTMLElement, context: Context, target: VersionTarget): Part {
   const scope = new Scope();
@@ -44,6 +48,8 @@ export function predictView(host: HTMLElement, context: Context, target: Version
     chooser,
   );
   const status = h('div', { class: 'dft-help', role: 'status', 'data-testid': 'predict-status' });
+  const sliders = regionSliders((look) => cards.forEach((card) => card.look(look)));
+  let cards: PredictionCard[] = [];
   const results = h('div', { class: 'dft-predictions' });
   const python = codeView('Show as Python', 'predict-python');
   const curl = codeView('Show as curl', 'predict-curl');
@@ -53,12 +59,13 @@ export function predictView(host: HTMLElement, context: Context, target: Version
     h('h2', { class: 'dft-title' }, 'Predict with ', h('bdi', {}, target.model), ` ${target.version}`),
     zone,
     status,
+    sliders.element,
     results,
     python.element,
     curl.element,
   );
   host.append(root);
-  fill(results, empty('The concepts of an image will stand here, the likeliest first.'));
+  fill(results, empty('What the model says of an image will stand here.'));
   showCode(['image.jpg']);
 
   function showCode(names: string[]): void {
@@ -66,7 +73,11 @@ export function predictView(host: HTMLElement, context: Context, target: Version
     curl.set(curlCode(context.client.settings.baseUrl, params, names[0]));
   }
 
-  const clearPictures = (): void => pictures.splice(0).forEach((url) => URL.revokeObjectURL(url));
+  const clearPictures = (): void => {
+    pictures.splice(0).forEach((url) => URL.revokeObjectURL(url));
+    cards.forEach((card) => card.dispose());
+    cards = [];
+  };
 
   const predict = async (files: File[]): Promise<void> => {
     if (files.length === 0) {
@@ -84,7 +95,8 @@ export function predictView(host: HTMLElement, context: Context, target: Version
     showCode(taken.map((file) => file.name));
     root.classList.add('dft-running');
     clearPictures();
-    const cards = taken.map((file) => {
+    sliders.hide();
+    cards = taken.map((file) => {
       const url = URL.createObjectURL(file);
       pictures.push(url);
       return predictionCard(file.name, url);
@@ -93,8 +105,11 @@ export function predictView(host: HTMLElement, context: Context, target: Version
     fill(status, h('span', { class: 'dft-spinner' }), ' Predicting; the first time the model has to load …');
     try {
       const images = await Promise.all(taken.map(async (file) => ({ data: await base64(file) })));
-      const answer = await context.client.call('predict', { params, body: { images } });
-      answer.predictions.forEach((prediction, index) => cards[index]?.show(prediction));
+      const answer = await client.call('predict', { params, body: { images } });
+      await known;
+      sliders.fit(answer.predictions);
+      answer.predictions.forEach((prediction, index) => cards[index]?.show(prediction, type));
+      cards.forEach((card) => card.look(sliders.value));
       const cold = answer.cold ? ', with loading the model' : '';
       const time = answer.seconds < 1 ? `${number(answer.seconds * 1000)} ms` : duration(answer.seconds);
       status.textContent = `${time}${cold}`;
@@ -108,6 +123,14 @@ export function predictView(host: HTMLElement, context: Context, target: Version
       root.classList.remove('dft-running');
     }
   };
+
+  // the type says what an empty answer means; the app's names decide the colours
+  let type = '';
+  const { client } = context;
+  const known = Promise.allSettled([
+    client.call('version', { params }).then((version) => (type = version.type)),
+    client.call('concepts', { params }).then((concepts) => learnConcepts(concepts.map(({ name }) => name))),
+  ]);
 
   chooser.addEventListener('change', () => {
     const files = Array.from(chooser.files ?? []);
@@ -155,58 +178,6 @@ export function predictView(host: HTMLElement, context: Context, target: Version
       root.remove();
     },
   };
-}
-
-function predictionCard(
-  name: string,
-  url: string,
-): { element: HTMLElement; show(prediction: Prediction): void } {
-  const picture = h('img', { class: 'dft-predict-picture', src: url, alt: name });
-  // the browser cannot draw TIFF; the server can read it all the same
-  picture.addEventListener('error', () =>
-    picture.replaceWith(h('span', { class: 'dft-predict-picture' }, icon('image'))),
-  );
-  const bars = h('div', { class: 'dft-bars' }, h('span', { class: 'dft-spinner' }));
-  const element = h(
-    'figure',
-    { class: 'dft-prediction', 'data-testid': 'prediction' },
-    picture,
-    h('div', {}, h('figcaption', { title: name }, h('bdi', {}, name)), bars),
-  );
-  return {
-    element,
-    show(prediction) {
-      if (prediction.error) {
-        fill(bars, h('div', { class: 'dft-fault', role: 'alert' }, prediction.error));
-        return;
-      }
-      const more = prediction.concepts.length - BARS;
-      fill(
-        bars,
-        ...prediction.concepts.slice(0, BARS).map(({ concept, value }) => bar(concept, value)),
-        more > 0 && h('div', { class: 'dft-help' }, `and ${more} more concepts`),
-      );
-    },
-  };
-}
-
-function bar(concept: string, value: number): HTMLElement {
-  const inner = h('div', { class: 'dft-bar-fill' });
-  inner.style.width = `${Math.max(0, Math.min(1, value)) * 100}%`;
-  return h(
-    'div',
-    {
-      class: 'dft-bar',
-      role: 'meter',
-      'aria-valuemin': 0,
-      'aria-valuemax': 1,
-      'aria-valuenow': value,
-      'aria-label': concept,
-    },
-    h('bdi', { class: 'dft-bar-name', title: concept }, concept),
-    h('div', { class: 'dft-bar-track' }, inner),
-    h('span', { class: 'dft-bar-value' }, score(value)),
-  );
 }
 
 /** Base64 in pieces: a large picture as one argument list would overflow the stack. */

@@ -1,6 +1,8 @@
 /** The uploader: drop files or folders, choose settings, watch true progress, read the report. */
 import type { Context, Part, UploaderTarget, UploadReport } from '../context';
-import { button, copyButton, failure, icon, messageOf, notify, progressBar } from '../controls';
+import { button, copyButton, failure, messageOf, progressBar } from '../controls';
+import { notify } from '../dialogs';
+import { icon } from '../icons';
 import { eachFrame, fill, h, Scope } from '../dom';
 import { bytes, duration, number, plural } from '../format';
 import { filesOfChooser, filesOfDrop } from '../upload/files';

@@ -5,13 +5,16 @@
  */
 import type { Event, ModelVersion } from '../api';
 import { ApiError } from '../client';
+import { learnConcepts } from '../colours';
 import type { Context, Part, VersionViewTarget } from '../context';
-import { failure, loading, messageOf, notify } from '../controls';
+import { failure, loading, messageOf } from '../controls';
+import { notify } from '../dialogs';
 import { eachFrame, fill, h, Scope } from '../dom';
 import { chart } from '../version/chart';
 import { versionHead } from '../version/head';
 import { History } from '../version/history';
 import { logView } from '../version/log';
+import { previewSection } from '../version/previews';
 import { advance, Run } from '../version/run';
 import { conceptTable, configuration, metricFigures, resourceFigures, warningList } from '../version/tables';
 import { deleteVersion, isFinished } from './deletion';
@@ -60,6 +63,8 @@ export function versionView(host: HTMLElement, context: Context, target: Version
     rate.element,
   );
   const concepts = h('section', { class: 'dft-by-concept' });
+  const previews = previewSection(context, params);
+  scope.add(previews.dispose);
   const resources = h('section', { class: 'dft-resources', 'data-testid': 'version-resources' });
   const log = logView(context, params, scope);
   const content = h(
@@ -69,6 +74,7 @@ export function versionView(host: HTMLElement, context: Context, target: Version
     warnings,
     figures,
     charts,
+    previews.element,
     concepts,
     resources,
     log.element,
@@ -105,7 +111,9 @@ export function versionView(host: HTMLElement, context: Context, target: Version
     warningList(warnings, version, run);
     metricFigures(figures, version, run);
     conceptTable(concepts, version, run);
-    resourceFigures(resources, run.resources, run.started);
+    resourceFigures(resources, run);
+    head.setQuote(run.quote);
+    previews.set(run.previews, run.best?.epoch ?? version.best_epoch);
     root.dataset.seq = String(history.last);
   });
 
@@ -135,9 +143,20 @@ export function versionView(host: HTMLElement, context: Context, target: Version
     frame.call();
   }
 
+  /** The app's concepts decide the colours of chips and regions; without them each name has its own. */
+  const learnColours = (): Promise<void> =>
+    client
+      .call('concepts', { params: { owner: params.owner, app: params.app } })
+      .then((concepts) => learnConcepts(concepts.map(({ name }) => name)))
+      .catch(() => undefined);
+
   const load = async (): Promise<void> => {
     try {
-      const [record] = await Promise.all([client.call('version', { params }), history.load()]);
+      const [record] = await Promise.all([
+        client.call('version', { params }),
+        history.load(),
+        learnColours(),
+      ]);
       if (!scope.disposed) {
         setVersion(history.events.reduce(advance, record));
       }

@@ -85,7 +85,10 @@ export function chart(options: ChartOptions): Chart {
         { ...axis, size: widthOf, gap: 3, values: formatted },
       ],
       series: [
-        { label: options.x, value: (_, value) => (value === null ? '–' : number(value)) },
+        {
+          label: options.x,
+          value: (_, value) => (value === null ? '–' : `${number(value)}${placeOf(value)}`),
+        },
         ...shown.map(([name], index) => ({
           label: metricName(name),
           stroke: colour(...COLOURS[index % COLOURS.length]),
@@ -98,6 +101,13 @@ export function chart(options: ChartOptions): Chart {
       ],
       hooks: { draw: [(self) => drawMark(self, text, font)], setCursor: [showLatest] },
     };
+  };
+
+  /** Which epoch the legend tells of, so that nobody takes the last one for the best. */
+  const placeOf = (x: number): string => {
+    const xs = data[0];
+    const names = [x === xs[xs.length - 1] ? 'last' : '', x === mark ? 'best' : ''].filter(Boolean);
+    return mark === null || names.length === 0 ? '' : ` (${names.join(', ')})`;
   };
 
   const drawMark = (self: uPlot, colour: string, font: string): void => {

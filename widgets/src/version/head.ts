@@ -1,9 +1,12 @@
 /** The head of a version's page: its state in words and numbers, and what can be done with it. */
 import type { ModelVersion } from '../api';
-import { button, copyButton, icon, progressBar } from '../controls';
+import { button, copyButton, progressBar } from '../controls';
+import { icon } from '../icons';
 import { fill, h } from '../dom';
 import { ago, duration, moment, number, percent, plural } from '../format';
 import { isFinished, timeUsed } from '../parts/deletion';
+import { microBatchWords, quoteWords } from './quote';
+import type { Quote } from './quote';
 
 export interface HeadActions {
   stop(): Promise<void>;
@@ -14,6 +17,7 @@ export interface HeadActions {
 export interface Head {
   readonly element: HTMLElement;
   update(version: ModelVersion): void;
+  setQuote(quote: Quote | null): void;
   /** Time goes on between two records. */
   tick(): void;
 }
@@ -26,6 +30,8 @@ export function versionHead(actions: HeadActions): Head {
   const bar = progressBar('Training', 'version-progress');
   const words = h('div', { class: 'dft-words', 'data-testid': 'version-words' });
   const used = h('div', { class: 'dft-help', 'data-testid': 'version-used' });
+  const quoted = h('div', { class: 'dft-help', hidden: true, 'data-testid': 'version-quote' });
+  let quote: Quote | null = null;
   const reason = h('div');
   const predict = button({
     label: 'Predict',
@@ -57,6 +63,7 @@ export function versionHead(actions: HeadActions): Head {
     ),
     bar.element,
     words,
+    quoted,
     used,
     reason,
   );
@@ -77,9 +84,28 @@ export function versionHead(actions: HeadActions): Head {
     );
   };
 
+  const showQuote = (): void => {
+    const running = current !== null && !isFinished(current);
+    const text = quote ? quoteWords(quote) : '';
+    const pieces = quote && current ? microBatchWords(quote, current) : '';
+    quoted.hidden = text === '' && pieces === '';
+    quoted.title = quote?.source === 'probe' ? 'From a probe of a few steps' : 'Renewed while it runs';
+    fill(
+      quoted,
+      text && h('span', {}, `${running ? 'It will take' : 'It was quoted'} ${text}.`),
+      pieces && h('span', { 'data-testid': 'micro-batch' }, ` ${pieces}`),
+    );
+  };
+
   return {
     element,
     tick,
+    setQuote(next) {
+      if (next !== quote) {
+        quote = next;
+        showQuote();
+      }
+    },
     update(version) {
       current = version;
       since = performance.now();
@@ -100,6 +126,7 @@ export function versionHead(actions: HeadActions): Head {
         caption.textContent = verb;
       }
       fill(reason, version.state === 'failed' ? reasonView(version) : null);
+      showQuote();
       tick();
     },
   };

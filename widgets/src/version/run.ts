@@ -1,6 +1,8 @@
 /** What a run's events add up to: series for the charts, the newest figures, and the version's own progress. */
-import type { Event, ModelVersion } from '../api';
+import type { Event, ModelVersion, Preview } from '../api';
 import { fold } from './history';
+import { quoteOf } from './quote';
+import type { Quote } from './quote';
 
 export type Metrics = Record<string, number | null>;
 
@@ -10,6 +12,12 @@ export interface Epoch {
   metrics: Metrics;
   byConcept: Record<string, Metrics>;
   best: boolean;
+}
+
+/** The fixed images at one evaluation. */
+export interface PreviewSet {
+  epoch: number;
+  images: Preview[];
 }
 
 export interface Resources {
@@ -27,6 +35,9 @@ export class Run {
   epochs: Epoch[] = [];
   resources: Resources | null = null;
   warnings: string[] = [];
+  previews: PreviewSet[] = [];
+  quote: Quote | null = null;
+  checkpoint: { epoch: number | null; time: number } | null = null;
   started: Record<string, unknown> | null = null;
   attempt = 0;
 
@@ -38,6 +49,7 @@ export class Run {
       this.rates = [];
       this.epochs = [];
       this.warnings = [];
+      this.previews = [];
       fold(all).forEach((event) => this.add(event));
     } else {
       fresh.forEach((event) => this.add(event));
@@ -80,6 +92,18 @@ export class Run {
           byConcept: (data['metrics_by_concept'] ?? {}) as Record<string, Metrics>,
           best: data['best'] === true,
         });
+        break;
+      case 'preview': {
+        const epoch = Number(data['epoch']);
+        const images = (data['images'] ?? []) as Preview[];
+        this.previews = [...this.previews.filter((set) => set.epoch !== epoch), { epoch, images }];
+        break;
+      }
+      case 'quote':
+        this.quote = quoteOf(event);
+        break;
+      case 'checkpoint':
+        this.checkpoint = { epoch: numeric(data['epoch']), time: event.time };
         break;
       case 'warning':
         this.warnings.push(String(data['message'] ?? ''));

@@ -1,11 +1,12 @@
 /** Figures, the table by concept, resources and the configuration of a version. */
 import type { ModelVersion } from '../api';
-import { copyButton, failure, icon, loading } from '../controls';
+import { copyButton, failure, loading } from '../controls';
+import { icon } from '../icons';
 import type { Context, VersionTarget } from '../context';
 import { fill, h } from '../dom';
 import type { Child } from '../dom';
-import { bytes, metricName, number, score } from '../format';
-import type { Metrics, Resources, Run } from './run';
+import { ago, bytes, metricName, moment, number, score } from '../format';
+import type { Metrics, Run } from './run';
 
 export function figure(value: string, name: string, title?: string): HTMLElement {
   return h('div', { class: 'dft-figure', title }, h('b', {}, value), h('span', {}, name));
@@ -30,8 +31,10 @@ export function metricFigures(element: HTMLElement, version: ModelVersion, run: 
   const names = Object.keys(metrics);
   element.hidden = names.length === 0;
   const title = epoch === null ? '' : `of epoch ${epoch}, on the validation inputs`;
+  const which = version.state === 'trained' ? 'best epoch' : run.best ? 'best so far' : 'epoch so far';
   fill(
     element,
+    epoch !== null && figure(String(epoch), which, 'The epoch of these figures; its checkpoint is kept'),
     ...names.map((name) => figure(score(metrics[name]), figureName(name), `${metricName(name)} ${title}`)),
   );
 }
@@ -45,6 +48,9 @@ export function conceptTable(element: HTMLElement, version: ModelVersion, run: R
     return;
   }
   const columns = [...new Set(concepts.flatMap((concept) => Object.keys(byConcept[concept])))];
+  const counts = new Set(
+    columns.filter((name) => isCount(concepts.map((concept) => byConcept[concept][name]))),
+  );
   fill(
     element,
     h('h3', {}, `By concept${epoch === null ? '' : `, epoch ${epoch}`}`),
@@ -72,7 +78,7 @@ export function conceptTable(element: HTMLElement, version: ModelVersion, run: R
               'tr',
               {},
               h('th', { scope: 'row' }, h('bdi', {}, concept)),
-              ...columns.map((name) => h('td', {}, cell(byConcept[concept][name]))),
+              ...columns.map((name) => h('td', {}, cell(byConcept[concept][name], counts.has(name)))),
             ),
           ),
         ),
@@ -81,11 +87,7 @@ export function conceptTable(element: HTMLElement, version: ModelVersion, run: R
   );
 }
 
-export function resourceFigures(
-  element: HTMLElement,
-  resources: Resources | null,
-  started: Run['started'],
-): void {
+export function resourceFigures(element: HTMLElement, { resources, started, checkpoint }: Run): void {
   element.hidden = resources === null && started === null;
   const shown: Child[] = [];
   if (resources) {
@@ -102,6 +104,10 @@ export function resourceFigures(
     shown.push(figure(String(started['precision'] ?? '–'), 'precision'));
     shown.push(figure(number(Number(started['train'])), 'training inputs'));
     shown.push(figure(number(Number(started['validation'])), 'validation inputs'));
+  }
+  if (checkpoint) {
+    const epoch = checkpoint.epoch === null ? ago(checkpoint.time) : `epoch ${checkpoint.epoch}`;
+    shown.push(figure(epoch, 'last checkpoint', `${ago(checkpoint.time)} (${moment(checkpoint.time)})`));
   }
   fill(element, h('h3', {}, 'Resources'), h('div', { class: 'dft-figures dft-small' }, ...shown));
 }
@@ -154,12 +160,14 @@ export function configuration(context: Context, target: VersionTarget): HTMLDeta
   return element;
 }
 
-function cell(value: number | null | undefined): string {
-  return value !== null &&
-    value !== undefined &&
-    (value > 1 || Number.isInteger(value)) &&
-    value !== 1 &&
-    value !== 0
+/** A column of whole numbers beyond 1 counts something; the others are scores, or rates of any size. */
+function isCount(values: (number | null | undefined)[]): boolean {
+  const known = values.filter((value): value is number => value !== null && value !== undefined);
+  return known.every(Number.isInteger) && known.some((value) => value > 1);
+}
+
+function cell(value: number | null | undefined, count: boolean): string {
+  return count || (value !== null && value !== undefined && Math.abs(value) > 1)
     ? number(value)
     : score(value);
 }
