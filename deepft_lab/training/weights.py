@@ -39,6 +39,12 @@ def load(model: nn.Module, path: str | Path, *, architecture: str, head: str = "
     own = model.state_dict()
     wanted = {key: tensor for key, tensor in own.items() if not (head and key.startswith(head))}
     given = {key: tensor for key, tensor in found.items() if not (head and key.startswith(head))}
+    fit(wanted, given, path=path, architecture=architecture)
+    model.load_state_dict({**own, **given})
+
+
+def fit(wanted: dict[str, Tensor], given: dict[str, Tensor], *, path: str | Path, architecture: str) -> None:
+    """Raises WrongWeights, with what is amiss, unless both have the same keys and shapes."""
     faults = []
     if missing := sorted(wanted.keys() - given.keys()):
         faults.append(f"{len(missing)} of its {len(wanted)} tensors are missing, such as {missing[0]}")
@@ -54,7 +60,6 @@ def load(model: nn.Module, path: str | Path, *, architecture: str, head: str = "
             f"The file {path} does not hold weights of the architecture {architecture}: {'; '.join(faults)}. "
             f"Put the weights of {architecture} there, or choose the template that fits the file."
         )
-    model.load_state_dict({**own, **given})
 
 
 def read(path: str | Path) -> dict[str, Tensor]:
