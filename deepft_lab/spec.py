@@ -4,6 +4,7 @@ spec.json           in: this file
 train.jsonl         in: the manifest to train on
 validation.jsonl    in: the manifest to validate on
 accelerate.yaml     in: the launcher's settings, always written
+base/ resume/       in: models of other versions that the job begins from, where it does
 events.jsonl        out, by the worker: see events.py
 result.json         out, by the worker: Result
 checkpoints/ model/ out, by the worker
@@ -43,6 +44,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     validation_version: str | None
     blobs: str  # folder of the content-addressed files: <blobs>/<first two hex digits>/<sha256>
     weights: str | None  # file of pretrained weights (found before the job was queued)
+    base: str | None = None  # model folder of the version whose embeddings are classified
+    resume_model: str | None = None  # model folder of the version that training goes on from
     seed: int
     ranks: int = 1
     threads: int = 1  # CPU threads of each rank

@@ -44,10 +44,13 @@ def freeze_dataset(lab: Lab, caller: Caller, *, owner: str, app: str, dataset: s
     """Its id is the hash of its content: the same content gives the same version."""
     with lab.database.reading() as connection:
         key = find_app(connection, owner, app)["key"]
-        found = gather(connection, key, dataset=find(connection, t.datasets, key, "dataset", dataset)["key"])
+        dataset_key = find(connection, t.datasets, key, "dataset", dataset)["key"]
+        found = gather(connection, key, dataset=dataset_key, regions="whole")
     if not found:
         raise Conflict(f"The dataset {dataset!r} has no inputs, so there is nothing to freeze.")
-    concepts = sorted({concept for example in found for concept in example.labels})
+    labelled = {concept for example in found for concept in example.labels}
+    within = {region.concept for example in found for region in example.regions if region.concept}
+    concepts = sorted(labelled | within)
     content = manifest.dump(concepts, (example.entry() for example in found))
     version = keep_version(lab, caller, app=key, dataset=dataset, concepts=concepts, inputs=len(found), content=content)
     lab.hub.changed(owner, app, "datasets")

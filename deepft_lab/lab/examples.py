@@ -1,14 +1,20 @@
-"""Inputs with their labels, as training needs them: read from the store, without anything of SQL left."""
+"""Inputs with their labels and regions, as training needs them: read from the store, without anything of SQL left."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from deepft_lab.lab import region_rows
 from deepft_lab.manifest import Entry
+from deepft_lab.records import Region
 from deepft_lab.store import tables as t
+
+# What of the regions is read: nothing, their boxes alone, or all with polygons and masks.
+Depth = Literal["none", "boxes", "whole"]
 
 
 class Example(msgspec.Struct):
@@ -20,18 +26,27 @@ class Example(msgspec.Struct):
     width: int
     height: int
     labels: dict[str, int]
+    regions: list[Region] = []
 
     def entry(self) -> Entry:
-        return Entry(self.id, self.sha256, self.width, self.height, self.labels)
+        """Regions without ids and in an order of their own, so that the same content gives the same bytes."""
+        regions = sorted((msgspec.structs.replace(region, id=0) for region in self.regions), key=_order)
+        return Entry(self.id, self.sha256, self.width, self.height, self.labels, regions)
 
     def positives(self) -> list[str]:
         return [concept for concept, label in self.labels.items() if label]
 
 
 def gather(
-    connection: Connection, app: int, *, dataset: int | None = None, concepts: Sequence[str] | None = None
+    connection: Connection,
+    app: int,
+    *,
+    dataset: int | None = None,
+    concepts: Sequence[str] | None = None,
+    regions: Depth = "none",
 ) -> list[Example]:
-    """All inputs of a dataset, or else those that bear a label of the concepts. `concepts` also limits the labels."""
+    """All inputs of a dataset, or else those that bear one of the concepts: by a label, or, where regions are read, by
+    a region that is not ignored. `concepts` also limits labels and regions; an ignored region may be of none."""
     labelled = (
         select(t.labels.c.input, t.labels.c.positive, t.concepts.c.name)
         .join(t.concepts, t.concepts.c.key == t.labels.c.concept)
@@ -47,9 +62,33 @@ def gather(
     for row in connection.execute(labelled):
         if wanted is None or row.name in wanted:
             labels.setdefault(row.input, {})[row.name] = int(row.positive)
+    found_regions = {} if regions == "none" else _regions(connection, chosen, wanted, regions)
     found = []
     for row in connection.execute(chosen.order_by(t.inputs.c.id)):
-        if dataset is None and row.key not in labels:
+        of_input = found_regions.get(row.key, [])
+        bears = row.key in labels if regions == "none" else any(_has_extent(region) for region in of_input)
+        if dataset is None and not bears:
             continue
-        found.append(Example(row.id, row.name, row.sha256, row.width, row.height, labels.get(row.key, {})))
+        found.append(Example(row.id, row.name, row.sha256, row.width, row.height, labels.get(row.key, {}), of_input))
     return found
+
+
+def _regions(connection: Connection, chosen: Any, wanted: set[str] | None, depth: Depth) -> dict[int, list[Region]]:
+    of = chosen.with_only_columns(t.inputs.c.key)
+    standing = region_rows.columns(depth == "whole", shapes=depth == "whole")
+    standing = standing.where(t.regions.c.input.in_(of), t.regions.c.removed.is_(None))
+    found: dict[int, list[Region]] = {}
+    for row in connection.execute(standing):
+        if wanted is None or row.name in wanted or (row.name is None and row.ignored):
+            found.setdefault(row.input, []).append(region_rows.record(row))
+    return found
+
+
+def _has_extent(region: Region) -> bool:
+    return region.kind != "point" and not region.ignored
+
+
+def _order(region: Region) -> Any:
+    mask = region.mask
+    pixels = ("",) if mask is None else (mask.counts, mask.height, mask.width)
+    return region.concept, region.kind, region.box, region.polygons, pixels, region.ignored

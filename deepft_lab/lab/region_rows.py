@@ -14,7 +14,7 @@ from deepft_lab.store.database import chunks
 
 LARGE = 32 * 1024  # characters: longer run lengths and polygons are no part of a page of inputs
 
-# msgspec leaves a default out only if it is the very same object, and a manifest must be the same whatever it is read by.
+# msgspec leaves a default out only if it is the very same object, and the bytes of a manifest must always be the same.
 _KINDS: dict[str, Any] = {kind: kind for kind in ("box", "polygon", "mask", "point")}
 
 _decode_polygons = msgspec.json.Decoder(list[list[float]]).decode
@@ -56,10 +56,10 @@ def read(connection: Connection, inputs: Iterable[int], *, whole: bool = False) 
     return found
 
 
-def columns(whole: bool) -> Any:
-    """A selection of what `record` needs."""
+def columns(whole: bool, shapes: bool = True) -> Any:
+    """A selection of what `record` needs; without `shapes` the box alone stands for polygons and masks."""
     r = t.regions
-    small = r.c.length <= LARGE
+    small = r.c.length <= (LARGE if shapes else -1)
     return select(
         r.c.key,
         r.c.input,

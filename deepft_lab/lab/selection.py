@@ -8,6 +8,7 @@ Labels that a person has put always stand. What is missing is filled in like thi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from deepft_lab.lab.split import hold_out
 from deepft_lab.records import Fault
 
 FEW_INPUTS = 1000
+PAIR = 2  # an embedder learns from concepts with as many inputs as this, and needs as many such concepts
 
 
 class Selection(msgspec.Struct, kw_only=True):
@@ -39,20 +41,28 @@ def select(
     seed: int,
     exclusivity: Any = "auto",
     names: tuple[str, str] = ("", ""),
+    type: str = "visual-classifier",
 ) -> Selection:
     """`source` and `validation` carry labels of `concepts` only. Without `validation`, `fraction` is held out.
 
-    `exclusivity` is auto, true or false; `names` are those of the two datasets, for the messages.
+    `exclusivity` is auto, true or false (an embedder's concepts always exclude each other); `names` are those of the
+    two datasets, for the messages.
     """
     chosen = Selection(training=source, validation=validation or [], faults=[], warnings=[])
-    _leave_out_shared(chosen, names)
-    _leave_out(chosen, lambda example: not example.labels, "bear none of the model's concepts")
-    _settle_exclusivity(chosen, concepts, str(exclusivity).lower())
+    leave_out_shared(chosen, names)
+    leave_out(chosen, lambda example: not example.labels, "bear none of the model's concepts")
+    if type == "visual-embedder":
+        _demand_exclusive(chosen)
+    else:
+        _settle_exclusivity(chosen, concepts, str(exclusivity).lower())
     if validation is None:
         chosen.training, chosen.validation = (
             hold_out(chosen.training, fraction, seed) if fraction else (chosen.training, [])
         )
+        warn_of_no_validation(chosen, fraction)
     _check(chosen, concepts, names[0])
+    if type == "visual-embedder":
+        _check_pairs(chosen, concepts)
     _fill_in(chosen, concepts)
     if len(chosen.training) < FEW_INPUTS:
         chosen.warnings.append(
@@ -61,11 +71,19 @@ def select(
     return chosen
 
 
-def positives(examples: list[Example], concept: str) -> int:
-    return sum(example.labels.get(concept) == 1 for example in examples)
+def positives(examples: list[Example]) -> Counter[str]:
+    """How many inputs are positive for each concept."""
+    return Counter(concept for example in examples for concept in example.positives())
 
 
-def _leave_out_shared(chosen: Selection, names: tuple[str, str]) -> None:
+def warn_of_no_validation(chosen: Selection, fraction: float) -> None:
+    if fraction and chosen.training and not chosen.validation:
+        chosen.warnings.append(
+            "Nothing could be held out for validation: every input is the only one of a concept. Nothing is measured."
+        )
+
+
+def leave_out_shared(chosen: Selection, names: tuple[str, str]) -> None:
     held = {example.id for example in chosen.validation}
     kept = [example for example in chosen.training if example.id not in held]
     shared = len(chosen.training) - len(kept)
@@ -77,7 +95,7 @@ def _leave_out_shared(chosen: Selection, names: tuple[str, str]) -> None:
         )
 
 
-def _leave_out(chosen: Selection, unwanted: Callable[[Example], bool], why: str) -> None:
+def leave_out(chosen: Selection, unwanted: Callable[[Example], bool], why: str) -> None:
     before = len(chosen.training) + len(chosen.validation)
     chosen.training = [example for example in chosen.training if not unwanted(example)]
     chosen.validation = [example for example in chosen.validation if not unwanted(example)]
@@ -102,14 +120,40 @@ def _settle_exclusivity(chosen: Selection, concepts: Sequence[str], wanted: str)
             )
             chosen.faults.append(Fault(field, True, reason))
         else:
-            _leave_out(chosen, lambda example: not example.positives(), "have no positive concept")
+            leave_out(chosen, lambda example: not example.positives(), "have no positive concept")
         chosen.exclusive = True
+
+
+def _demand_exclusive(chosen: Selection) -> None:
+    """An embedder learns which inputs belong together, so each has one concept and no more."""
+    leave_out(chosen, lambda example: not example.positives(), "have no positive concept")
+    several = [example for example in chosen.training + chosen.validation if len(example.positives()) > 1]
+    if several:
+        names = sorted(several[0].positives())
+        reason = (
+            f"An embedder's concepts exclude each other, but {_inputs(len(several))} positive for more than one, such "
+            f"as {several[0].name!r} ({', '.join(names)}). Take concepts off, or choose fewer for the model."
+        )
+        chosen.faults.append(Fault("concepts", names, reason))
+    chosen.exclusive = True
+
+
+def _check_pairs(chosen: Selection, concepts: Sequence[str]) -> None:
+    counts = positives(chosen.training)
+    if sum(counts[concept] >= PAIR for concept in concepts) < PAIR and not chosen.faults:
+        found = ", ".join(f"{concept} {counts[concept]}" for concept in concepts[:20])
+        reason = (
+            "An embedder needs two concepts with two inputs each to train on, so that it sees what is alike and what "
+            f"is not. Inputs to train on are: {found}."
+        )
+        chosen.faults.append(Fault("concepts", list(concepts[:20]), reason))
 
 
 def _check(chosen: Selection, concepts: Sequence[str], dataset: str) -> None:
     place = f"in the dataset {dataset!r}" if dataset else "in this app"
+    of_training, of_validation = positives(chosen.training), positives(chosen.validation)
     for concept in concepts:
-        training, validation = positives(chosen.training, concept), positives(chosen.validation, concept)
+        training, validation = of_training[concept], of_validation[concept]
         if not training and not validation:
             reason = f"No input {place} is positive for it. Label some, or take the concept out of the model."
             chosen.faults.append(Fault("concepts", concept, reason))
@@ -122,7 +166,7 @@ def _check(chosen: Selection, concepts: Sequence[str], dataset: str) -> None:
             chosen.warnings.append(
                 f"No validation input is positive for {concept!r}, so nothing can be measured for it."
             )
-    if len(concepts) == 1 and positives(chosen.training, concepts[0]):
+    if len(concepts) == 1 and of_training[concepts[0]]:
         negative = [example for example in chosen.training if example.labels.get(concepts[0]) == 0]
         if not negative:
             reason = (

@@ -1,7 +1,8 @@
 """Holds inputs out for validation, by seed and stratified.
 
-Inputs are grouped by their rarest concept that two or more of them bear, and each group is split by itself: a common
-concept is then split well by the law of large numbers, and a rare one stands on both sides wherever it can.
+Inputs are grouped by their rarest concept, and each group is split by itself: a common
+concept is then split well by the law of large numbers, and a rare one stands on both sides wherever it can. The only
+input of a concept is always trained on.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ def hold_out(examples: list[Example], fraction: float, seed: int) -> tuple[list[
     """Training and validation inputs. The same inputs, fraction and seed give the same split, in whatever order."""
     counts = Counter(concept for example in examples for concept in example.positives())
     groups: dict[str, list[Example]] = {}
-    for example in examples:
-        shared = [concept for concept in example.positives() if counts[concept] > 1]
-        groups.setdefault(min(shared, key=lambda c: (counts[c], c), default=""), []).append(example)
     training: list[Example] = []
     validation: list[Example] = []
+    for example in sorted(examples, key=lambda example: example.id):
+        concepts = example.positives()
+        if any(counts[concept] == 1 for concept in concepts):
+            training.append(example)
+        else:
+            groups.setdefault(min(concepts, key=lambda c: (counts[c], c), default=""), []).append(example)
     for concept in sorted(groups):
-        group = sorted(groups[concept], key=lambda example: example.id)
+        group = groups[concept]
         random.Random(f"{seed} {concept}").shuffle(group)
         held = round(len(group) * fraction)
         if len(group) > 1:

@@ -14,11 +14,12 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from deepft_lab import manifest, params, spec
 from deepft_lab._version import __version__
-from deepft_lab.errors import Conflict, InvalidParams
-from deepft_lab.lab import selection
+from deepft_lab.errors import Conflict, InvalidParams, WeightsNotFound
+from deepft_lab.lab import origins, selection
 from deepft_lab.lab.access import find, find_app
 from deepft_lab.lab.datasets import keep_version
-from deepft_lab.lab.examples import Example, gather
+from deepft_lab.lab.examples import Depth, Example, gather
+from deepft_lab.lab.region_selection import USABLE, mark, select_regions
 from deepft_lab.lab.split import default_seed
 from deepft_lab.lab.versions import find_version
 from deepft_lab.lab.versions import version as version_record
@@ -43,11 +44,18 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
         given = values.get("seed")
         seed = given if isinstance(given, int) and given >= 0 else default_seed(owner, app, model)
         chosen, concepts = _choose(connection, app_key, row, body, values, seed)
+        base = origins.base(lab, connection, owner, app, model, values, faults)
+        resumed = origins.resumed(lab, connection, owner, app, row, values, faults)
     faults += chosen.faults
     if faults:
         words = "; ".join(f"{fault.field} = {fault.value!r}: {fault.reason}" for fault in faults)
         raise InvalidParams(f"The model {model!r} cannot be trained so. {words}", faults)
-    weights = lab.catalog.find_weights(template, values)
+    try:
+        weights = lab.catalog.find_weights(template, values)
+    except WeightsNotFound:
+        if base is None and resumed is None:
+            raise
+        weights = None  # the version that it begins from brings its own
 
     held_out = not isinstance(body.validation, str)
 
@@ -67,6 +75,7 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
         validation_version, validation_content = freeze(chosen.validation, name)
 
     job = uuid.uuid4().hex[:16]
+    folder = lab.job_folder(job)
     job_spec = spec.JobSpec(
         job=job,
         owner=owner,
@@ -83,15 +92,16 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
         validation_version=validation_version,
         blobs=str(lab.blobs.folder.absolute()),
         weights=None if weights is None else str(weights),
+        base=None if base is None else str(folder / "base"),
+        resume_model=None if resumed is None else str(folder / "resume"),
         seed=seed,
         code_version=__version__,
     )
-    folder = lab.job_folder(job)
     try:
         with lab.database.writing() as connection:
             number = _next_number(connection, row["key"])
             job_spec = msgspec.structs.replace(job_spec, version=f"v{number}")
-            _write_folder(folder, job_spec, train_content, validation_content)
+            _write_folder(folder, job_spec, train_content, validation_content, {"base": base, "resume": resumed})
             version_row = {
                 "model": row["key"],
                 "id": job_spec.version,
@@ -137,12 +147,14 @@ def _choose(
     known = list(connection.execute(every).scalars())
     concepts = sorted(known if model["concepts"] is None else model["concepts"])
     faults: list[Fault] = []
+    by_regions = model["type"] in USABLE
+    regions: Depth = "none" if not by_regions else "boxes" if model["type"] == "visual-detector" else "whole"
     if not concepts:
         faults.append(Fault("concepts", [], "The app has no concepts yet. Label some inputs first."))
 
     def members(field: str, dataset: str | None) -> list[Example]:
         if dataset is None:
-            return gather(connection, app, concepts=concepts)
+            return gather(connection, app, concepts=concepts, regions=regions)
         key = select(t.datasets.c.key).where(t.datasets.c.app == app, t.datasets.c.id == dataset)
         found = connection.execute(key).scalar()
         if found is None:
@@ -150,7 +162,7 @@ def _choose(
             known = ", ".join(connection.execute(names).scalars()) or "none"
             faults.append(Fault(field, dataset, f"There is no dataset {dataset!r} in this app. Known are: {known}."))
             return []
-        examples = gather(connection, app, dataset=found, concepts=concepts)
+        examples = gather(connection, app, dataset=found, concepts=concepts, regions=regions)
         if not examples:
             faults.append(Fault(field, dataset, f"The dataset {dataset!r} has no inputs."))
         return examples
@@ -175,17 +187,32 @@ def _choose(
     if faults:
         return selection.Selection(training=[], validation=[], faults=faults, warnings=[]), concepts
     unused: list[str] = []
+    unlocated = 0
+    if by_regions:
+        source, unlocated = mark(source, model["type"])
+        validation = None if validation is None else mark(validation, model["type"])[0]
     if model["concepts"] is None:
         concepts, unused = _bear(source + (validation or []), concepts)
-    chosen = selection.select(
-        concepts=concepts,
-        source=source,
-        validation=validation,
-        fraction=fraction,
-        seed=seed,
-        exclusivity=values.get("concepts_mutually_exclusive", "auto"),
-        names=(body.dataset or "", body.validation if isinstance(body.validation, str) else ""),
-    )
+    names = (body.dataset or "", body.validation if isinstance(body.validation, str) else "")
+    common: dict[str, Any] = {
+        "type": model["type"],
+        "concepts": concepts,
+        "source": source,
+        "validation": validation,
+        "fraction": fraction,
+        "seed": seed,
+        "names": names,
+    }
+    if by_regions:
+        chosen = select_regions(**common)
+        chosen.warnings += [f"No input has a region to train on of the concept {name!r}: left out." for name in unused]
+        if unlocated:
+            chosen.warnings.append(
+                f"{'1 input is' if unlocated == 1 else f'{unlocated} inputs are'} labelled with a concept that no "
+                "region shows: there the model learns that it is not. Draw its regions, or take the label off."
+            )
+        return chosen, concepts
+    chosen = selection.select(**common, exclusivity=values.get("concepts_mutually_exclusive", "auto"))
     chosen.warnings += [f"No input is positive for the concept {name!r}: left out." for name in unused]
     return chosen, concepts
 
@@ -217,8 +244,13 @@ def _next_number(connection: Connection, model: int) -> int:
     return connection.execute(select(func.max(t.models.c.last_version)).where(t.models.c.key == model)).scalar_one()
 
 
-def _write_folder(folder: Path, job: spec.JobSpec, training: bytes, validation: bytes) -> None:
-    """A folder is there whole or not at all: it is filled under another name."""
+def _write_folder(
+    folder: Path, job: spec.JobSpec, training: bytes, validation: bytes, models: Mapping[str, Path | None]
+) -> None:
+    """A folder is there whole or not at all: it is filled under another name.
+
+    `models` are folders of other versions' models: the job keeps them even if those versions are deleted.
+    """
     filling = folder.with_name(f".{folder.name}")
     with full_disk_in_words(folder.parent):
         try:
@@ -227,6 +259,9 @@ def _write_folder(folder: Path, job: spec.JobSpec, training: bytes, validation: 
             spec.write_whole(filling / "train.jsonl", training)
             if validation:
                 spec.write_whole(filling / "validation.jsonl", validation)
+            for name, model in models.items():
+                if model is not None:
+                    origins.keep(model, filling / name)
             filling.rename(folder)
         except BaseException:
             shutil.rmtree(filling, ignore_errors=True)

@@ -1,0 +1,90 @@
+"""Versions that a training begins from: the backbone of an embedding classifier, the version that it goes on from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, RowMapping
+
+from deepft_lab.errors import NotFound
+from deepft_lab.lab.versions import find_version
+from deepft_lab.records import Fault
+
+if TYPE_CHECKING:
+    from deepft_lab.lab.lab import Lab
+
+# An embedding classifier stands on any of these; a version of its own kind has no embeddings of its own.
+BACKBONES = ("visual-classifier", "visual-embedder")
+
+
+def base(
+    lab: Lab, connection: Connection, owner: str, app: str, model: str, values: Mapping[str, Any], faults: list[Fault]
+) -> Path | None:
+    """The model folder that `base_model` ("model/v3") names; None where it is empty. Adds a fault where it is wrong."""
+    return _find(lab, connection, owner, app, "base_model", values.get("base_model"), "", BACKBONES, faults)
+
+
+def resumed(
+    lab: Lab,
+    connection: Connection,
+    owner: str,
+    app: str,
+    model: RowMapping,
+    values: Mapping[str, Any],
+    faults: list[Fault],
+) -> Path | None:
+    """The model folder that `resume_from` ("v3" of this model, or "model/v3") names: a version of the same type."""
+    wanted = values.get("resume_from")
+    return _find(lab, connection, owner, app, "resume_from", wanted, model["id"], (model["type"],), faults)
+
+
+def keep(model: Path, place: Path) -> None:
+    """The files of a model under another folder: links where the disk allows, copies elsewhere."""
+    shutil.copytree(model, place, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _find(
+    lab: Lab,
+    connection: Connection,
+    owner: str,
+    app: str,
+    field: str,
+    wanted: Any,
+    default_model: str,
+    types: tuple[str, ...],
+    faults: list[Fault],
+) -> Path | None:
+    if not isinstance(wanted, str) or not wanted.strip():  # a wrong type is a fault of the values already
+        return None
+    model, slash, version = wanted.strip().rpartition("/")
+    model = model or default_model
+    if not model or not version or (slash and not wanted.strip().partition("/")[0]):
+        faults.append(Fault(field, wanted, "It is a version of this app, written as model/v3."))
+        return None
+    try:
+        row = find_version(connection, owner, app, model, version)
+    except NotFound as error:
+        faults.append(Fault(field, wanted, error.message))
+        return None
+    folder = lab.job_folder(row["job"]) / "model"
+    if row["type"] not in types:
+        reason = f"{model}/{version} is a {row['type']}; here a {' or '.join(types)} is needed."
+    elif row["state"] != "trained":
+        reason = f"{model}/{version} is {row['state']}, not trained."
+    elif not folder.is_dir():
+        reason = f"The files of {model}/{version} are gone ({folder})."
+    else:
+        return folder
+    faults.append(Fault(field, wanted, reason))
+    return None
