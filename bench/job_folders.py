@@ -6,18 +6,20 @@ import hashlib
 import io
 import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy
 from PIL import Image
 
-from deepft_lab import manifest, params, spec
+from deepft_lab import manifest, masks, params, spec
 from deepft_lab.catalog import Catalog
 from deepft_lab.images import probe
+from deepft_lab.records import Region
 
 Labelled = list[tuple[bytes, dict[str, int]]]
-Pictures = Iterable[tuple[bytes, Mapping[str, int]]]
+Pictures = Iterable[tuple[Any, ...]]  # bytes, labels and, where there are some, regions
 
 
 def shared() -> Path | None:
@@ -48,7 +50,7 @@ def make(
     assert not faults, faults
     blobs = folder / "blobs"
     named = {"train": _entries(blobs, train), "validation": _entries(blobs, validation)}
-    concepts = sorted({concept for entries in named.values() for entry in entries for concept in entry.labels})
+    concepts = sorted({concept for entries in named.values() for entry in entries for concept in _concepts(entry)})
     for name, entries in named.items():
         (folder / f"{name}.jsonl").write_bytes(manifest.dump(concepts, entries))
     weights = catalog.find_weights(chosen, complete)
@@ -88,7 +90,6 @@ def digits(
     side: int = 32, seed: int = 1
 ) -> tuple[list[tuple[bytes, dict[str, int]]], list[tuple[bytes, dict[str, int]]]]:
     """scikit-learn's digits as PNG files of `side` pixels: 80 % to train on, 20 % to validate on."""
-    import numpy
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -103,13 +104,40 @@ def digits(
     return pictures[cut:], pictures[:cut]
 
 
+def white_blood_cells(folder: Path) -> list[tuple[bytes, dict[str, int], list[Region]]]:
+    """The pictures of a folder with `images/` and `masks/`: cytoplasm (value 128) and nucleus (255)."""
+    found = []
+    for path in sorted((folder / "images").iterdir()):
+        values = numpy.asarray(Image.open(folder / "masks" / f"{path.stem}.png"))
+        regions = [
+            mask_region(concept, values == value)
+            for concept, value in (("cytoplasm", 128), ("nucleus", 255))
+            if (values == value).any()
+        ]
+        found.append((path.read_bytes(), {}, regions))
+    return found
+
+
+def mask_region(concept: str, pixels: Any) -> Region:
+    """A region of some pixels (bool, height x width; at least one)."""
+    mask = masks.encode(pixels)
+    box = masks.extent(mask)
+    assert box is not None
+    return Region(kind="mask", concept=concept, box=box, mask=mask)
+
+
 def _entries(blobs: Path, pictures: Pictures) -> list[manifest.Entry]:
     entries: dict[str, manifest.Entry] = {}
-    for content, labels in pictures:
+    for content, labels, *regions in pictures:
         digest = hashlib.sha256(content).hexdigest()
         path = blobs / digest[:2] / digest
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         info = probe(content)
-        entries[digest] = manifest.Entry(digest[:24], digest, info.width, info.height, dict(labels))
+        found = list(regions[0]) if regions else []
+        entries[digest] = manifest.Entry(digest[:24], digest, info.width, info.height, dict(labels), found)
     return list(entries.values())
+
+
+def _concepts(entry: manifest.Entry) -> set[str]:
+    return {*entry.labels, *(region.concept for region in entry.regions if region.concept)}

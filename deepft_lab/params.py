@@ -69,6 +69,8 @@ def _check_value(field: Field, value: Any) -> tuple[Any, str]:
             return value, ""
         return value, f"It is one of {', '.join(field.choices)}."
     if field.type in ("integers", "numbers"):
+        if _is_number(value):
+            value = [value]  # a list of one, as people write it
         if not isinstance(value, (list, tuple)):
             return value, "It is a list of numbers."
         single = "integer" if field.type == "integers" else "number"

@@ -1,0 +1,1 @@
+"""Semantic segmentation: what is true of pixels, the pixels' way into the network, networks, losses, the metric."""
