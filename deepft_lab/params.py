@@ -44,12 +44,21 @@ def effective_lrate(values: Mapping[str, Any], ranks: int = 1) -> float | None:
     return None
 
 
+def items_per_epoch(values: Mapping[str, Any], examples: int) -> int:
+    """Inputs that an epoch goes through: all, unless `num_items_per_epoch` (0: all) or `min_samples_per_epoch` say more
+    or fewer."""
+    fixed, least = values.get("num_items_per_epoch"), values.get("min_samples_per_epoch")
+    if isinstance(fixed, int) and fixed > 0 and examples:
+        return fixed
+    return max(examples, least) if isinstance(least, int) and examples else examples
+
+
 def steps_per_epoch(values: Mapping[str, Any], examples: int | None, ranks: int = 1) -> int | None:
     """Optimizer steps of one epoch over `examples` inputs; the last batch may be smaller."""
     batch_size = values.get("batch_size")
     if not examples or not isinstance(batch_size, (int, float)) or isinstance(batch_size, bool) or batch_size < 1:
         return None
-    return math.ceil(examples / (int(batch_size) * max(ranks, 1)))
+    return math.ceil(items_per_epoch(values, examples) / (int(batch_size) * max(ranks, 1)))
 
 
 def _check_value(field: Field, value: Any) -> tuple[Any, str]:

@@ -1,36 +1,100 @@
-"""Networks by their registered names, each with a new head for the concepts. Graphs and keys are torchvision's."""
+"""Networks of whole pictures by their names, each with a new head for the concepts.
+
+    network = architectures.find("convnext_tiny").build(5)     # images [n, 3, h, w] -> logits [n, 5]
+    features = architectures.headless(network, "head.fc.")     # the same network: images -> features [n, 768]
+
+Names are those of torchvision and timm; where both have one, the table below says whose graph and keys it is. A name
+that the table lacks is looked for in timm, then in torchvision; `timm/` or `torchvision/` before it says which.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torchvision import models
-from torchvision.models.resnet import Bottleneck, ResNet
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from torchvision.ops import StochasticDepth
+
+from deepft_lab.errors import InvalidParams
+from deepft_lab.records import Fault
+from deepft_lab.training.inception import InceptionV2
 
 
 class Architecture(NamedTuple):
-    """`build(outputs, stochastic_depth)` gives a random start; the last layer's keys begin with `head`."""
+    """`build(outputs, stochastic_depth=0.0)` gives a random start; the last layer's keys begin with `head`.
 
-    build: Callable[[int, float], nn.Module]
+    `aside` begins the keys of published files that belong to no part of the network (auxiliary classifiers).
+    """
+
+    build: Callable[..., nn.Module]
     head: str
-    least_size: int  # pixels of the input's side
+    least_size: int = 32  # pixels of the input's side
+    aside: tuple[str, ...] = ()
 
 
-def _mobilenet_v2(outputs: int, stochastic_depth: float) -> nn.Module:
-    return models.mobilenet_v2(num_classes=outputs)
+def find(name: str) -> Architecture:
+    """The architecture of a name. Raises InvalidParams where no library has it."""
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    library, _, bare = name.rpartition("/")
+    import timm  # a second of imports, for those who need it
+
+    if library in ("", "timm") and timm.is_model(bare):
+        return Architecture(functools.partial(_timm, bare), _head_of(functools.partial(_timm, bare)))
+    if library in ("", "torchvision") and bare in models.list_models(module=models):
+        return Architecture(functools.partial(_torchvision, bare), _head_of(functools.partial(_torchvision, bare)))
+    reason = "It is a name of timm or torchvision, such as convnext_tiny, timm/resnet50d or torchvision/regnet_y_400mf."
+    raise InvalidParams(f"There is no architecture {name!r}. {reason}", [Fault("architecture", name, reason)])
 
 
-def _resnet50(outputs: int, stochastic_depth: float) -> nn.Module:
-    model = ResNet(_DroppedBottleneck, [3, 4, 6, 3], num_classes=outputs)
+def headless(network: nn.Module, head: str) -> nn.Module:
+    """Takes the last layer of a network away, so that it gives features. Returns the network."""
+    path, _, last = head.removesuffix(".").rpartition(".")
+    setattr(network.get_submodule(path), last, nn.Identity())
+    return network
+
+
+def width(network: nn.Module, head: str) -> int:
+    """How many features the last layer takes."""
+    return int(network.get_parameter(f"{head}weight").shape[1])
+
+
+def normalisation_layers(model: nn.Module) -> list[nn.BatchNorm2d]:
+    """Batch norms, which keep running statistics of their inputs."""
+    return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def _torchvision(name: str, outputs: int, stochastic_depth: float = 0.0) -> nn.Module:
+    extra: dict[str, Any] = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    if stochastic_depth and name.startswith(("convnext", "efficientnet", "swin", "maxvit")):
+        extra["stochastic_depth_prob"] = stochastic_depth
+    return models.get_model(name, weights=None, num_classes=outputs, **extra)
+
+
+def _timm(name: str, outputs: int, stochastic_depth: float = 0.0) -> nn.Module:
+    import timm
+
+    extra: dict[str, Any] = {"drop_path_rate": stochastic_depth} if stochastic_depth else {}
+    if name.startswith("vit_"):  # any size: position embeddings are interpolated, sides filled up to whole patches
+        extra |= {"dynamic_img_size": True, "dynamic_img_pad": True}
+    return timm.create_model(name, pretrained=False, num_classes=outputs, **extra)
+
+
+def _inception_v2(outputs: int, stochastic_depth: float = 0.0) -> nn.Module:
+    return InceptionV2(outputs)
+
+
+def _resnet(block: Any, layers: list[int], outputs: int, stochastic_depth: float = 0.0, **shape: Any) -> nn.Module:
+    model = ResNet(_DroppedBottleneck if block is Bottleneck else block, layers, num_classes=outputs, **shape)
     blocks = [module for module in model.modules() if isinstance(module, _DroppedBottleneck)]
-    for place, block in enumerate(blocks):
-        block.drop = StochasticDepth(stochastic_depth * place / (len(blocks) - 1), mode="row")
-        nn.init.zeros_(
-            block.bn3.weight
-        )  # each block starts as the identity (arXiv 1706.02677); given weights replace it
+    for place, module in enumerate(blocks):
+        module.drop = StochasticDepth(stochastic_depth * place / (len(blocks) - 1), mode="row")
+        # Each block starts as the identity (arXiv 1706.02677); given weights replace it.
+        nn.init.zeros_(module.bn3.weight)
     return model
 
 
@@ -46,12 +110,43 @@ class _DroppedBottleneck(Bottleneck):
         return self.relu(branch + (x if self.downsample is None else self.downsample(x)))
 
 
+def _head_of(build: Callable[..., nn.Module]) -> str:
+    """What the keys of the last layer begin with: those whose shape follows the number of outputs."""
+    with torch.device("meta"):
+        first, second = build(3).state_dict(), build(5).state_dict()
+    heads = {key.rpartition(".")[0] + "." for key in first if first[key].shape != second[key].shape}
+    if len(heads) != 1:
+        raise InvalidParams(
+            f"This network has {len(heads)} last layers, where a classifier needs one.",
+            [Fault("architecture", build, "It needs a single last layer.")],
+        )
+    return heads.pop()
+
+
+def _of_timm(name: str, head: str, least_size: int = 32, aside: tuple[str, ...] = ()) -> Architecture:
+    return Architecture(functools.partial(_timm, name), head, least_size, aside)
+
+
+def _of_resnet(block: Any, layers: list[int], **shape: Any) -> Architecture:
+    return Architecture(functools.partial(_resnet, block, layers, **shape), "fc.")
+
+
+_EFFICIENTNETS = [f"tf_efficientnet_b{size}" for size in range(9)]
+_EFFICIENTNETS_V2 = [f"tf_efficientnetv2_{size}" for size in ("b0", "b3", "s", "m", "l")]
+
+# Keys are torchvision's for mobilenet_v2, googlenet and the ResNets (timm's ResNets have the same), timm's otherwise.
 ARCHITECTURES: dict[str, Architecture] = {
-    "mobilenet_v2": Architecture(_mobilenet_v2, "classifier.1.", 32),
-    "resnet50": Architecture(_resnet50, "fc.", 32),
+    "mobilenet_v2": Architecture(functools.partial(_torchvision, "mobilenet_v2"), "classifier.1."),
+    "resnet18": _of_resnet(BasicBlock, [2, 2, 2, 2]),
+    "resnet50": _of_resnet(Bottleneck, [3, 4, 6, 3]),
+    "resnet101": _of_resnet(Bottleneck, [3, 4, 23, 3]),
+    "resnext50_32x4d": _of_resnet(Bottleneck, [3, 4, 6, 3], groups=32, width_per_group=4),
+    "resnext101_32x8d": _of_resnet(Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=8),
+    "resnext101_64x4d": _of_resnet(Bottleneck, [3, 4, 23, 3], groups=64, width_per_group=4),
+    "googlenet": Architecture(functools.partial(_torchvision, "googlenet"), "fc.", 32, ("aux1.", "aux2.")),
+    "inception_v2": Architecture(_inception_v2, "fc."),
+    "inception_v3": _of_timm("inception_v3", "fc.", 75, ("AuxLogits.",)),
+    **{name: _of_timm(name, "classifier.") for name in _EFFICIENTNETS + _EFFICIENTNETS_V2},
+    **{f"convnext_{size}": _of_timm(f"convnext_{size}", "head.fc.") for size in ("tiny", "small", "base")},
+    **{f"vit_{size}_patch14_dinov2": _of_timm(f"vit_{size}_patch14_dinov2", "head.", 14) for size in ("small", "base")},
 }
-
-
-def normalisation_layers(model: nn.Module) -> list[nn.BatchNorm2d]:
-    """Batch norms, which keep running statistics of their inputs."""
-    return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]

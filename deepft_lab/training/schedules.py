@@ -6,18 +6,26 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from deepft_lab.training.recipes.parts import Schedule
+
+_PLAIN = Schedule()
+
 
 class Plan(NamedTuple):
-    """Learning rates are those of a whole step (batch and ranks multiplied in)."""
+    """Learning rates are those of a whole step (batch and ranks multiplied in). `drops`: steps at which it falls."""
 
     lrate: float
     least: float
     steps: int
     warmup: int
     warmup_ratio: float
+    drops: tuple[int, ...] = ()
+    factor: float = 1.0
 
 
-def plan(values: Mapping[str, Any], *, lrate: float, images_a_step: int, steps: int) -> Plan:
+def plan(
+    values: Mapping[str, Any], *, lrate: float, images_a_step: int, steps: int, schedule: Schedule = _PLAIN
+) -> Plan:
     """The plan of a run. Warm-up takes a quarter of the steps at most, so that a short run trains at all."""
     return Plan(
         lrate=lrate,
@@ -25,16 +33,61 @@ def plan(values: Mapping[str, Any], *, lrate: float, images_a_step: int, steps: 
         steps=steps,
         warmup=min(int(values.get("warmup_iters") or 0), steps // 4),
         warmup_ratio=float(values.get("warmup_ratio") or 0.0),
+        drops=tuple(sorted(_drops(values, steps, schedule))),
+        factor=schedule.factor,
     )
+
+
+def _drops(values: Mapping[str, Any], steps: int, schedule: Schedule) -> list[int]:
+    """Steps (from 0) that begin with a lower rate than the one before."""
+    epochs = max(1, int(values.get("num_epochs") or 1))
+    if schedule.name == "steps":
+        at = values.get("learning_rate_steps")
+        shares = schedule.drops if at is None else [epoch / epochs for epoch in at]
+    elif schedule.name == "init_step":
+        first, then = int(values.get("init_epochs") or epochs), max(1, int(values.get("step_epochs") or epochs))
+        shares = [epoch / epochs for epoch in range(first, epochs, then)]
+    else:
+        shares = []
+    return [round(share * steps) for share in shares]
 
 
 def cosine(plan: Plan, step: int) -> float:
     """A line up to the full rate, then half a cosine down to the least. `step` counts from 0."""
-    if step < plan.warmup:
-        share = plan.warmup_ratio + (1 - plan.warmup_ratio) * step / plan.warmup
-        return plan.lrate * share
-    done = (step - plan.warmup) / max(1, plan.steps - plan.warmup)
-    return plan.least + (plan.lrate - plan.least) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    return _warm(plan, step, plan.least + (plan.lrate - plan.least) * 0.5 * (1 + math.cos(math.pi * _done(plan, step))))
 
 
-SCHEDULES: dict[str, Callable[[Plan, int], float]] = {"cosine": cosine}
+def linear(plan: Plan, step: int) -> float:
+    """A line up to the full rate, then a line down to the least."""
+    return _warm(plan, step, plan.least + (plan.lrate - plan.least) * (1 - _done(plan, step)))
+
+
+def constant(plan: Plan, step: int) -> float:
+    """A line up to the full rate, which then stays."""
+    return _warm(plan, step, plan.lrate)
+
+
+def steps(plan: Plan, step: int) -> float:
+    """A line up to the full rate, which falls by the factor at each drop, never below the least."""
+    fallen = plan.factor ** sum(step >= drop for drop in plan.drops)
+    return _warm(plan, step, max(plan.lrate * fallen, plan.least))
+
+
+def _done(plan: Plan, step: int) -> float:
+    """Share of the steps after the warm-up, 0..1."""
+    return min((step - plan.warmup) / max(1, plan.steps - plan.warmup), 1.0)
+
+
+def _warm(plan: Plan, step: int, later: float) -> float:
+    if step >= plan.warmup:
+        return later
+    return plan.lrate * (plan.warmup_ratio + (1 - plan.warmup_ratio) * step / plan.warmup)
+
+
+SCHEDULES: dict[str, Callable[[Plan, int], float]] = {
+    "cosine": cosine,
+    "steps": steps,
+    "init_step": steps,
+    "linear": linear,
+    "constant": constant,
+}

@@ -6,11 +6,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from deepft_lab.training.recipes.parts import Augment, Base, Part, Share
+from deepft_lab.training.recipes.parts import Augment, Backbone, Base, Part, Positive, Share
 
 
 class Loss(Part, frozen=True):
-    """`exclusive`: where the concepts exclude each other; `otherwise`: where not. Builders: tasks.classify."""
+    """`exclusive`: where the concepts exclude each other; `otherwise`: where not. Builders: tasks.classify.
+
+    The field `logreg`, where a template has it, comes first: 1 is binary cross-entropy, 0 cross-entropy.
+    """
 
     exclusive: Literal["cross_entropy", "bce"]
     otherwise: Literal["bce"] = "bce"
@@ -23,9 +26,11 @@ class Loss(Part, frozen=True):
 class Classifier(Base, frozen=True, kw_only=True):
     """A visual classifier."""
 
-    architecture: Literal["mobilenet_v2", "resnet50"]  # builders: architectures.py
+    architecture: Backbone
     loss: Loss
     task: Literal["classify"] = "classify"
     augment: Augment = Augment()
     stochastic_depth: Share = 0.0  # of the last block; it grows from 0 along the depth
+    dropout: Share = 0.0  # before the last layer, where the architecture has none of its own
+    embedding_length: Positive | None = None  # the last layer sees embeddings of this length; None: as they come
     test_crop: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.875  # share of the shorter side that is seen

@@ -10,6 +10,39 @@ from typing import Annotated, Literal
 
 import msgspec
 
+# Networks of whole pictures, by the names that torchvision and timm give them. Builders: architectures.py
+Backbone = Literal[
+    "convnext_base",
+    "convnext_small",
+    "convnext_tiny",
+    "googlenet",
+    "inception_v2",
+    "inception_v3",
+    "mobilenet_v2",
+    "resnet18",
+    "resnet50",
+    "resnet101",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "tf_efficientnet_b0",
+    "tf_efficientnet_b1",
+    "tf_efficientnet_b2",
+    "tf_efficientnet_b3",
+    "tf_efficientnet_b4",
+    "tf_efficientnet_b5",
+    "tf_efficientnet_b6",
+    "tf_efficientnet_b7",
+    "tf_efficientnet_b8",
+    "tf_efficientnetv2_b0",
+    "tf_efficientnetv2_b3",
+    "tf_efficientnetv2_l",
+    "tf_efficientnetv2_m",
+    "tf_efficientnetv2_s",
+    "vit_base_patch14_dinov2",
+    "vit_small_patch14_dinov2",
+]
+
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -22,15 +55,22 @@ class Optimizer(Part, frozen=True):
     """Builders: optimizers.py. Biases and norms are never decayed."""
 
     name: Literal["adamw", "lamb", "sgd"]
-    momentum: Share = 0.9  # sgd
+    momentum: Share = 0.9  # sgd; a field of the template of that name comes first
+    weight_decay: Share = 0.0  # where the template has no field of that name
     head_lrate_factor: Positive = 1.0  # the new head's learning rate, over that of a pretrained graph
     clip_norm: Positive | None = None  # largest norm of all gradients together
 
 
 class Schedule(Part, frozen=True):
-    """Builders: schedules.py."""
+    """Builders: schedules.py. `factor`: what a drop multiplies the rate by (`steps`, `init_step`).
 
-    name: Literal["cosine"] = "cosine"
+    `steps` drops at the epochs of the field `learning_rate_steps`, or where there is none at the shares `drops` of the
+    run; `init_step` after the field `init_epochs`, then each `step_epochs`.
+    """
+
+    name: Literal["cosine", "steps", "init_step", "linear", "constant"] = "cosine"
+    factor: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
+    drops: list[Share] = []
 
 
 class RandAugment(Part, frozen=True):
@@ -53,11 +93,20 @@ class Augment(Part, frozen=True):
 
 
 class Weights(Part, frozen=True):
-    """Where pretrained weights of one choice lie. Keys and shapes are those of torchvision's model of that name."""
+    """Where pretrained weights of one choice lie: the published files that the network's keys and shapes fit."""
 
     file: str  # <file>.safetensors along the weights path
     hub: list[str] = []  # file names in torch hub's cache; they end in the first digits of their SHA-256
     huggingface: str = ""  # a repository in Hugging Face's cache that holds model.safetensors
+
+
+class Variant(Part, frozen=True):
+    """What a choice of the field `variant` puts in place of the recipe's own."""
+
+    architecture: str
+    weights: dict[str, Weights] = {}
+    mean: tuple[float, float, float] | None = None
+    deviation: tuple[Positive, Positive, Positive] | None = None
 
 
 class Base(Part, frozen=True, kw_only=True):
@@ -67,5 +116,6 @@ class Base(Part, frozen=True, kw_only=True):
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     weights: dict[str, Weights] = {}  # by the choices of the field `pretrained_weights`
+    variants: dict[str, Variant] = {}  # by the choices of the field `variant`
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of ImageNet, RGB in 0..1
     deviation: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)

@@ -1,0 +1,25 @@
+"""A recipe once the hyperparameters are known: some fields choose among what the file says. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from deepft_lab.training.recipes.parts import Base
+
+Plan = TypeVar("Plan", bound=Base)
+
+
+def settled(plan: Plan, values: Mapping[str, Any]) -> Plan:
+    """The recipe with the chosen `variant` in its place, and the `momentum` that the form gives."""
+    changes: dict[str, Any] = {}
+    variant = plan.variants.get(str(values.get("variant")))
+    if variant is not None:
+        network = "architecture" if hasattr(plan, "architecture") else "network"
+        changes = {network: variant.architecture, "weights": variant.weights}
+        changes |= {name: value for name in ("mean", "deviation") if (value := getattr(variant, name)) is not None}
+    if isinstance(values.get("momentum"), (int, float)):
+        changes["optimizer"] = msgspec.structs.replace(plan.optimizer, momentum=float(values["momentum"]))
+    return msgspec.structs.replace(plan, **changes) if changes else plan
