@@ -123,6 +123,13 @@ class Task(ABC):
         """What a person should know about the training targets before waiting for the end."""
         return []
 
+    def balance(self, targets: Any) -> str:
+        """Lets rare concepts count in the loss as much as common ones, by the training targets (`class_weights`).
+
+        Returns why it does not, in words, where the task has no such weights; empty where it has.
+        """
+        return f"class_weights = balanced changes nothing here: {type(self).__name__} has no weights of concepts."
+
     # -- the network --
 
     @abstractmethod
@@ -132,6 +139,15 @@ class Task(ABC):
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
         """A parameter's learning rate over that of the step, by its name; 0 where it is frozen."""
         return 1.0
+
+    def head_rows(self, key: str, rows: int, concepts: int, each: int) -> numpy.ndarray:
+        """int64 [concepts, each]: which of the `rows` of a head's tensor belong to each concept.
+
+        `each` is how many a concept adds. As it is here the concepts come last, one after the other, and what belongs
+        to none (a background) comes first. A head that is laid out otherwise says so, that `resume_from` may find them.
+        """
+        first = rows - concepts * each
+        return numpy.arange(first, rows).reshape(concepts, each)
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
