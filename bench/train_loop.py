@@ -22,7 +22,7 @@ import torch
 
 from deepft_lab import manifest, params, spec
 from deepft_lab.events import EventWriter
-from deepft_lab.training import data, optimizers, schedules, tasks
+from deepft_lab.training import data, optimizers, pictures, schedules, tasks
 from deepft_lab.training.loop import train
 from deepft_lab.training.metrics import classification
 from deepft_lab.training.tasks import classify
@@ -42,14 +42,11 @@ def bare(job: spec.JobSpec, folder: Path) -> float:
     torch.set_flush_denormal(True)
     manifests = [manifest.load(folder / f"{name}.jsonl") for name in ("train", "validation")]
     entries = manifests[0].entries + manifests[1].entries
-    sources = [Path(job.blobs) / entry.sha256[:2] / entry.sha256 for entry in entries]
-    data.write_pixels(folder, sources, task.stored_side, job.threads)
-    pixels, index = data.map_pixels(folder)
-    data.remove_pixels(folder)
+    stored = pictures.gather(job, folder, entries, task.stored_side, threads=job.threads)
     examples, first = [], 0
     for one in manifests:
         places = range(first, first + len(one.entries))
-        examples.append(data.Examples(pixels, index, places, one.entries, task.targets(one), task, job.seed))
+        examples.append(data.Examples(stored, places, one.entries, task.targets(one), task, job.seed))
         first += len(one.entries)
     order = data.TrainingOrder(len(examples[0]), batch_size=batch_size, seed=job.seed)
     train_batches = data.batches(examples[0], order, workers=0, pin=False)

@@ -1,7 +1,8 @@
 """events.jsonl: what a job says, one JSON object a line, written by the worker's first rank alone.
 
 Kinds and their data:
-    started     ranks, device, precision, threads, train, validation, epochs, steps_per_epoch, steps, lrate, best_metric
+    started     ranks, device, precision, threads, train, validation, epochs, steps_per_epoch, steps, lrate, best_metric,
+                stored_side (pixels; null: whole pictures), decoded (pictures that the cache did not have)
     step        epoch, loss, lrate, images_per_second, seconds_left, memory (bytes), gpu_memory, gpu_utilisation, cpu
     epoch       epoch, train_loss, metrics {name: value}, metrics_by_concept {concept: {name: value}}, best, seconds
     preview     epoch, images (records.Preview: the same validation images each time), seconds

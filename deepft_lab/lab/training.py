@@ -91,6 +91,7 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
         train_version=train_version,
         validation_version=validation_version,
         blobs=str(lab.blobs.folder.absolute()),
+        cache=str(lab.path / "cache"),
         weights=None if weights is None else str(weights),
         base=None if base is None else str(folder / "base"),
         resume_model=None if resumed is None else str(folder / "resume"),

@@ -1,96 +1,35 @@
-"""Pictures of a job: decoded once into one memory-mapped file, served as batches of pixels.
-
-The file holds uint8 pixels one picture after another, so it costs no more memory than the kernel likes to give, and
-ranks and loading processes share it. It is unlinked once every rank has it mapped: nothing is left by a killed job.
-"""
+"""Batches of a job's pictures: which examples make a batch, and what the task makes of their pixels."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
-import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from deepft_lab import images
-from deepft_lab.errors import BadImage
 from deepft_lab.manifest import Entry
+from deepft_lab.training.pictures import Pictures, decode
 from deepft_lab.training.task import Batch, Task
+
+__all__ = [
+    "STORED",
+    "Examples",
+    "Key",
+    "Pictures",
+    "TrainingOrder",
+    "ValidationOrder",
+    "batches",
+    "decode",
+]
 
 # A classifier's stored shorter side, over the side that the network sees: crops still find detail, memory stays small.
 STORED = 1.5
-_ASPECT = 4  # pictures up to this ratio are decoded at a reduced scale without losing detail
-_GROUP = 256  # pictures that are decoded before they are written
 
 Key = tuple[int, int, int]  # example, epoch (0: as in validation), position within the epoch
-
-
-def decode(source: str | Path | bytes, side: int) -> numpy.ndarray:
-    """uint8 [height, width, 3] with a shorter side of at most `side`. Raises BadImage.
-
-    Training, validation and prediction all see pictures that went through here.
-    """
-    picture = images.oriented_rgb(source, max_side=side * _ASPECT)
-    shorter = min(picture.size)
-    if shorter > side:
-        width, height = (max(1, round(length * side / shorter)) for length in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return numpy.asarray(picture)
-
-
-class Index(NamedTuple):
-    """Where each picture lies in the file: offsets, and [height, width]; a height of 0 could not be read."""
-
-    offsets: numpy.ndarray
-    sizes: numpy.ndarray
-
-
-def write_pixels(folder: Path, sources: Sequence[Path], side: int, threads: int) -> list[tuple[int, str]]:
-    """Decodes `sources` into `folder`/pixels and its index; returns those that cannot be read, with the reason."""
-    unreadable: list[tuple[int, str]] = []
-    offsets = numpy.zeros(len(sources), numpy.int64)
-    sizes = numpy.zeros((len(sources), 2), numpy.int32)
-
-    def attempt(source: Path) -> numpy.ndarray | str:
-        try:
-            return decode(source, side)
-        except (BadImage, OSError) as error:
-            return str(error)
-
-    end = 0
-    with ThreadPoolExecutor(threads) as pool, (folder / "pixels").open("wb") as file:
-        for start in range(0, len(sources), _GROUP):
-            for place, found in enumerate(pool.map(attempt, sources[start : start + _GROUP]), start):
-                if isinstance(found, str):
-                    unreadable.append((place, found))
-                    continue
-                file.write(numpy.ascontiguousarray(found).data)
-                offsets[place], sizes[place] = end, found.shape[:2]
-                end += found.size
-    numpy.savez(folder / "pixels.npz", offsets=offsets, sizes=sizes)
-    return unreadable
-
-
-def map_pixels(folder: Path) -> tuple[Tensor, Index]:
-    """The file of `write_pixels` as one flat uint8 tensor (private to this process when written), and its index."""
-    with numpy.load(folder / "pixels.npz") as stored:
-        index = Index(stored["offsets"], stored["sizes"])
-    length = (folder / "pixels").stat().st_size
-    if length == 0:
-        return torch.empty(0, dtype=torch.uint8), index
-    return torch.from_file(str(folder / "pixels"), shared=False, size=length, dtype=torch.uint8), index
-
-
-def remove_pixels(folder: Path) -> None:
-    for name in ("pixels", "pixels.npz"):
-        (folder / name).unlink(missing_ok=True)
 
 
 class Examples(Dataset):
@@ -100,10 +39,9 @@ class Examples(Dataset):
     """
 
     def __init__(
-        self, pixels: Tensor, index: Index, places: Sequence[int], entries: Sequence[Entry], targets: Any,
-        task: Task, seed: int,
-    ) -> None:  # fmt: skip
-        self.pixels, self.index, self.places = pixels, index, places
+        self, pictures: Pictures, places: Sequence[int], entries: Sequence[Entry], targets: Any, task: Task, seed: int
+    ) -> None:
+        self.pictures, self.places = pictures, places
         self.entries, self.targets = entries, targets
         self.task, self.seed = task, seed
 
@@ -123,10 +61,7 @@ class Examples(Dataset):
 
     def picture(self, example: int) -> Tensor:
         """uint8 [height, width, 3] as it is stored."""
-        place = self.places[example]
-        height, width = (int(side) for side in self.index.sizes[place])
-        offset = int(self.index.offsets[place])
-        return self.pixels[offset : offset + height * width * 3].view(height, width, 3)
+        return self.pictures[self.places[example]]
 
 
 class TrainingOrder:
@@ -134,25 +69,29 @@ class TrainingOrder:
 
     All ranks draw the same order and take turns. The last batch of an epoch is filled up with others of the epoch:
     batch norm learns wrong statistics from a few images, and none from one. With `repeats` each image comes so often
-    in a row, each time differently changed (repeated augmentation), and an epoch keeps its length.
+    in a row, each time differently changed (repeated augmentation), and an epoch keeps its length. An epoch of more
+    `items` than there are examples goes through them again and again, one of fewer takes others each time.
     """
 
     def __init__(
-        self, examples: int, *, batch_size: int, seed: int, repeats: int = 1, rank: int = 0, ranks: int = 1
-    ) -> None:
+        self, examples: int, *, batch_size: int, seed: int, items: int | None = None, repeats: int = 1,
+        rank: int = 0, ranks: int = 1,
+    ) -> None:  # fmt: skip
         self.examples, self.batch_size, self.seed = examples, batch_size, seed
+        self.items = examples if items is None else items
         self.repeats, self.rank, self.ranks = repeats, rank, ranks
         self.epoch = 1
 
     def __len__(self) -> int:
-        return math.ceil(self.examples / (self.batch_size * self.ranks))
+        return math.ceil(self.items / (self.batch_size * self.ranks))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = numpy.random.default_rng((self.seed, self.epoch)).permutation(self.examples)
-        order = order.repeat(self.repeats)[: self.examples]
+        random = numpy.random.default_rng((self.seed, self.epoch))
+        turns = [random.permutation(self.examples) for _ in range(math.ceil(self.items / self.examples))]
+        order = numpy.concatenate(turns).repeat(self.repeats)[: self.items]
         span = self.batch_size * self.ranks
-        least = span if self.examples > span else min(self.batch_size, 2) * self.ranks
-        for start in range(0, self.examples, span):
+        least = span if self.items > span else min(self.batch_size, 2) * self.ranks
+        for start in range(0, self.items, span):
             drawn = order[start : start + span]
             batch = [(int(example), self.epoch, start + turn) for turn, example in enumerate(drawn)]
             others = chain.from_iterable(repeat(order))

@@ -24,7 +24,7 @@ from deepft_lab import manifest as manifests
 from deepft_lab import params
 from deepft_lab.errors import DeepFTError
 from deepft_lab.spec import JobSpec, Result
-from deepft_lab.training import checkpoints, data, optimizers, schedules, tasks
+from deepft_lab.training import checkpoints, data, optimizers, pictures, schedules, tasks
 from deepft_lab.training.architectures import normalisation_layers
 from deepft_lab.training.evaluation import Evaluation
 from deepft_lab.training.progress import Progress
@@ -59,32 +59,32 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     torch.set_flush_denormal(True)
     torch.backends.cudnn.benchmark = on_gpu
 
-    # Pictures: decoded once, by the first rank.
+    # Pictures: decoded once, by the first rank, into the cache that jobs share.
     training = manifests.load(folder / "train.jsonl")
     validation = _validation(folder)
     entries = training.entries + validation.entries
-    if accelerator.is_main_process:
-        sources = [Path(spec.blobs) / entry.sha256[:2] / entry.sha256 for entry in entries]
-        unreadable = data.write_pixels(folder, sources, task.stored_side, spec.threads * ranks)
-        for place, reason in unreadable[:10]:
-            warn(f"Input {entries[place].input} is left out: {reason}")
-        if len(unreadable) > 10:
-            warn(f"{len(unreadable) - 10} more inputs are left out because they cannot be read.")
-        if len(unreadable) > _UNREADABLE * len(entries):
-            raise DeepFTError(f"{len(unreadable)} of {len(entries)} inputs cannot be read; first: {unreadable[0][1]}")
-    accelerator.wait_for_everyone()
-    pixels, index = data.map_pixels(folder)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        data.remove_pixels(folder)
+    side = pictures.stored_side(task)
+    stored = pictures.gather(
+        spec, folder, entries, side,
+        threads=spec.threads * ranks, first=accelerator.is_main_process, wait=accelerator.wait_for_everyone,
+    )  # fmt: skip
+    if stored.refused:
+        warn(stored.refused)
+    unreadable = list(stored.unreadable.items())
+    for place, reason in unreadable[:10]:
+        warn(f"Input {entries[place].input} is left out: {reason}")
+    if len(unreadable) > 10:
+        warn(f"{len(unreadable) - 10} more inputs are left out because they cannot be read.")
+    if len(unreadable) > _UNREADABLE * len(entries):
+        raise DeepFTError(f"{len(unreadable)} of {len(entries)} inputs cannot be read; first: {unreadable[0][1]}")
 
     # Examples and their batches.
     def examples(manifest: manifests.Manifest, first: int) -> data.Examples:
         targets = task.targets(manifest)
-        kept = [row for row in range(len(manifest.entries)) if index.sizes[first + row, 0] > 0]
+        kept = [row for row in range(len(manifest.entries)) if first + row not in stored.unreadable]
         places = [first + row for row in kept]
         known = targets[kept] if isinstance(targets, torch.Tensor) else [targets[row] for row in kept]
-        return data.Examples(pixels, index, places, [manifest.entries[row] for row in kept], known, task, spec.seed)
+        return data.Examples(stored, places, [manifest.entries[row] for row in kept], known, task, spec.seed)
 
     train_examples = examples(training, 0)
     validation_examples = examples(validation, len(training.entries))
@@ -96,7 +96,13 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         warn("There is no input to validate on: no metrics, and the last epoch's checkpoint is the model.")
     workers = min(8, max(1, spec.threads - 1)) if on_gpu else 0  # on a CPU they would only take turns with the network
     order = data.TrainingOrder(
-        len(train_examples), batch_size=batch_size, seed=spec.seed, repeats=task.repeats, rank=rank, ranks=ranks
+        len(train_examples),
+        batch_size=batch_size,
+        seed=spec.seed,
+        items=params.items_per_epoch(values, len(train_examples)),
+        repeats=task.repeats,
+        rank=rank,
+        ranks=ranks,
     )
     validation_order = data.ValidationOrder(len(validation_examples), batch_size=batch_size, rank=rank, ranks=ranks)
     train_batches = data.batches(train_examples, order, workers=workers, pin=on_gpu)
@@ -108,7 +114,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     optimizer = optimizers.build(
         task.plan.optimizer,
         model,
-        weight_decay=values["weight_decay"],
+        weight_decay=values.get("weight_decay", task.plan.optimizer.weight_decay),
         factor=lambda name: task.lrate_factor(name, pretrained=pretrained),
     )
     model, optimizer = accelerator.prepare(model, optimizer)
@@ -117,7 +123,9 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     torch.manual_seed(spec.seed + rank)  # all began with the same network; what is dropped differs from rank to rank
     steps = len(order) * epochs
     lrate = params.effective_lrate(values, ranks) or 0.0
-    rates = schedules.plan(values, lrate=lrate, images_a_step=batch_size * ranks, steps=steps)
+    rates = schedules.plan(
+        values, lrate=lrate, images_a_step=batch_size * ranks, steps=steps, schedule=task.plan.schedule
+    )
     lrate_at = schedules.SCHEDULES[task.plan.schedule.name]
     if rates.warmup < (values.get("warmup_iters") or 0):
         warn(f"The run has {steps} steps: warm-up takes {rates.warmup} of them, not {values['warmup_iters']}.")
@@ -140,6 +148,8 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         steps=steps,
         lrate=lrate,
         best_metric=best_metric,
+        stored_side=side,
+        decoded=stored.decoded,
     )
 
     best: tuple[float, ...] | None = None

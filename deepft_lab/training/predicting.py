@@ -10,7 +10,8 @@ from torch import Tensor
 
 from deepft_lab.errors import BadImage
 from deepft_lab.records import Prediction
-from deepft_lab.training import checkpoints, data, tasks
+from deepft_lab.training import checkpoints, tasks
+from deepft_lab.training.pictures import decode, stored_side
 
 
 class Predictor:
@@ -33,7 +34,7 @@ class Predictor:
         pixels: dict[int, Tensor] = {}
         for place, content in enumerate(pictures):
             try:
-                pixels[place] = torch.from_numpy(data.decode(content, self.task.stored_side).copy())
+                pixels[place] = torch.from_numpy(decode(content, stored_side(self.task)))
             except BadImage as error:
                 found[place] = Prediction(error=error.message)
         if pixels:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy
 import pytest
 import torch
-from coloured import COLOURS, picture
 
 from deepft_lab.training import augment, data
 from deepft_lab.training.recipes.parts import Augment, RandAugment
@@ -51,21 +49,6 @@ def test_validation_visits_all_once_with_any_number_of_ranks() -> None:
         together = [part[turn][0] for turn in range(len(keys[0])) for part in keys]
         assert together[:7] == list(range(7))
     assert list(data.ValidationOrder(0, batch_size=2)) == []
-
-
-def test_pixels_come_back_as_they_were_decoded_and_bad_files_are_named(tmp_path: Path) -> None:
-    (tmp_path / "red").write_bytes(picture(COLOURS["red"], 1))
-    (tmp_path / "text").write_bytes(b"no picture")
-    (tmp_path / "large").write_bytes(picture(COLOURS["blue"], 2, (400, 300)))
-    sources = [tmp_path / name for name in ("red", "text", "large", "gone")]
-    unreadable = data.write_pixels(tmp_path, sources, 48, threads=2)
-    assert [place for place, _ in unreadable] == [1, 3]
-    assert "text" in unreadable[0][1]
-    pixels, index = data.map_pixels(tmp_path)
-    data.remove_pixels(tmp_path)
-    assert index.sizes.tolist() == [[36, 40], [0, 0], [48, 64], [0, 0]]
-    large = pixels[int(index.offsets[2]) :][: 48 * 64 * 3].view(48, 64, 3)
-    assert numpy.array_equal(large.numpy(), data.decode(sources[2], 48))
 
 
 def test_the_middle_of_a_picture_is_what_is_tested() -> None:
