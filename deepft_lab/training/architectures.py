@@ -53,8 +53,26 @@ def find(name: str) -> Architecture:
 
 def headless(network: nn.Module, head: str) -> nn.Module:
     """Takes the last layer of a network away, so that it gives features. Returns the network."""
+    return put_head(network, head, nn.Identity())
+
+
+class Head(nn.Linear):
+    """A last layer that drops some features in training, and may bring embeddings to one length first."""
+
+    def __init__(self, inputs: int, outputs: int, dropout: float = 0.0, length: float | None = None) -> None:
+        super().__init__(inputs, outputs)
+        self.dropout, self.length = dropout, length
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.length is not None:
+            features = nn.functional.normalize(features, dim=1) * self.length
+        return super().forward(nn.functional.dropout(features, self.dropout, self.training))
+
+
+def put_head(network: nn.Module, head: str, layer: nn.Module) -> nn.Module:
+    """Puts another layer in the place of the last one. Returns the network."""
     path, _, last = head.removesuffix(".").rpartition(".")
-    setattr(network.get_submodule(path), last, nn.Identity())
+    setattr(network.get_submodule(path), last, layer)
     return network
 
 

@@ -60,7 +60,7 @@ def check(document: dict[Any, Any]) -> list[Fault]:
         faults += _recipe_faults(content.get("recipe"), model_type)
         names = {field.get("name") for field in _list(content.get("fields")) if isinstance(field, dict)}
         for name in recipes.NEEDED_FIELDS[model_type]:
-            if name not in names:
+            if not names & set(name.split(" or ")):
                 faults.append(Fault(f"fields.{name}", None, "This field is missing; the training needs it."))
     return faults
 

@@ -1,7 +1,7 @@
 """Weight files: loaded with every key and shape checked, converted, fetched.
 
     jupyter deepft weights convert model.pth model.safetensors
-    jupyter deepft weights fetch mobilenet_v2
+    jupyter deepft weights fetch classifier-convnext
 
 A person's own files are safetensors only, which cannot carry code. A .pth file is read from torch hub's cache alone,
 without code (`weights_only=True`), after the digits of its SHA-256 in its name were checked.
@@ -22,6 +22,20 @@ from torch import Tensor, nn
 from deepft_lab.errors import DeepFTError
 
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")
+_COUNTER = "num_batches_tracked"
+
+# torchvision's names of the parts of a ConvNeXt, and timm's: blocks of stage s lie at 2s + 1, what leads to it at 2s.
+_CONVNEXT = {
+    r"features\.0\.": "stem.",
+    r"features\.([1357])\.(\d+)\.layer_scale": "stages.{stage}.blocks.{block}.gamma",
+    r"features\.([1357])\.(\d+)\.block\.0\.": "stages.{stage}.blocks.{block}.conv_dw.",
+    r"features\.([1357])\.(\d+)\.block\.2\.": "stages.{stage}.blocks.{block}.norm.",
+    r"features\.([1357])\.(\d+)\.block\.3\.": "stages.{stage}.blocks.{block}.mlp.fc1.",
+    r"features\.([1357])\.(\d+)\.block\.5\.": "stages.{stage}.blocks.{block}.mlp.fc2.",
+    r"features\.([246])\.": "stages.{stage}.downsample.",
+    r"classifier\.0\.": "head.norm.",
+    r"classifier\.2\.": "head.fc.",
+}
 
 
 class WrongWeights(DeepFTError):
@@ -30,17 +44,38 @@ class WrongWeights(DeepFTError):
     status = 422
 
 
-def load(model: nn.Module, path: str | Path, *, architecture: str, head: str = "") -> None:
+def load(model: nn.Module, path: str | Path, *, architecture: str, head: str = "", aside: tuple[str, ...] = ()) -> None:
     """Fills `model` with a file's tensors; those whose name begins with `head` stay as they are.
 
-    Raises WrongWeights unless every other key and shape is that of the architecture.
+    What a file holds under the names `aside` belongs to no part of the network. Raises WrongWeights unless every other
+    key and shape is that of the architecture.
     """
-    found = read(path)
+    found = own_words(architecture, read(path))
     own = model.state_dict()
+    left_out = (head, *aside) if head else aside
     wanted = {key: tensor for key, tensor in own.items() if not (head and key.startswith(head))}
-    given = {key: tensor for key, tensor in found.items() if not (head and key.startswith(head))}
+    given = {key: tensor for key, tensor in found.items() if not key.startswith(left_out)}
+    counters = {key: own[key] for key in wanted.keys() - given.keys() if key.endswith(_COUNTER)}
+    given |= counters  # files from before torch 0.4.1 do not count the batches that a batch norm has seen
     fit(wanted, given, path=path, architecture=architecture)
     model.load_state_dict({**own, **given})
+
+
+def own_words(architecture: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A file's tensors under the keys of our graph: ConvNeXt is timm's, and takes torchvision's files too."""
+    if not architecture.startswith("convnext") or "features.0.0.weight" not in tensors:
+        return tensors
+    renamed = {}
+    for key, tensor in tensors.items():
+        found = next(((match, name) for p, name in _CONVNEXT.items() if (match := re.match(p, key))), None)
+        if found is None:
+            renamed[key] = tensor
+            continue
+        match, name = found
+        numbers = [int(number) for number in match.groups()] + [0, 0]
+        own = name.format(stage=numbers[0] // 2, block=numbers[1]) + key[match.end() :]
+        renamed[own] = tensor.flatten() if own.endswith("gamma") else tensor
+    return renamed
 
 
 def fit(wanted: dict[str, Tensor], given: dict[str, Tensor], *, path: str | Path, architecture: str) -> None:
@@ -110,11 +145,25 @@ def convert(source: Path, target: Path) -> int:
     return len(tensors)
 
 
-def fetch(architecture: str) -> Path:
-    """Downloads torchvision's weights of an architecture into torch hub's cache, its hash checked. Needs a network."""
-    from torchvision.models import get_model_weights
+def fetch(source: str) -> Path:
+    """Downloads a published file into the cache of its library, and returns its place. Needs a network.
 
-    weights = get_model_weights(architecture).DEFAULT
+    `source`: a file of torchvision's (`resnet50-11ad3fa6.pth`; its hash is checked), a repository of the Hugging Face
+    hub (`timm/resnet50.a1_in1k`), or an architecture of torchvision. The command takes templates too.
+    """
+    if "/" in source:
+        from huggingface_hub import hf_hub_download
+
+        return Path(hf_hub_download(source, "model.safetensors"))
+    from torchvision.models import get_model_weights, list_models
+
+    if source.endswith(".pth"):
+        published = (weights for name in list_models() for weights in get_model_weights(name))
+        weights = next((weights for weights in published if Path(weights.url).name == source), None)
+        if weights is None:
+            raise WrongWeights(f"torchvision publishes no file {source}.")
+    else:
+        weights = get_model_weights(source).DEFAULT
     weights.get_state_dict(progress=True, check_hash=True)
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
 
@@ -125,18 +174,30 @@ def main(arguments: list[str] | None = None) -> int:
     converting = commands.add_parser("convert", help="make a safetensors file of a .pth file")
     converting.add_argument("source", type=Path)
     converting.add_argument("target", type=Path)
-    fetching = commands.add_parser("fetch", help="download torchvision's weights into torch hub's cache")
-    fetching.add_argument("architecture")
+    fetching = commands.add_parser("fetch", help="download published weights into the cache of their library")
+    fetching.add_argument("source", nargs="+", help="a template, an architecture, a file of torchvision's, owner/name")
     options = parser.parse_args(arguments)
     try:
         if options.command == "convert":
             print(f"{options.target}: {convert(options.source, options.target)} tensors")
         else:
-            print(fetch(options.architecture))
+            _fetch_one_of(options.source)
     except (DeepFTError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _fetch_one_of(sources: list[str]) -> None:
+    """Prints the place of the first file that could be had. Raises why the last one could not."""
+    for source in sources:
+        try:
+            print(fetch(source))
+            return
+        except Exception as error:  # whatever a library makes of a missing network
+            if source == sources[-1]:
+                raise WrongWeights(f"{source} could not be downloaded: {type(error).__name__}: {error}") from error
+            print(f"{source} could not be downloaded: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

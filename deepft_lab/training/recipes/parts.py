@@ -68,9 +68,10 @@ class Schedule(Part, frozen=True):
     run; `init_step` after the field `init_epochs`, then each `step_epochs`.
     """
 
-    name: Literal["cosine", "steps", "init_step", "linear", "constant"] = "cosine"
+    name: Literal["cosine", "steps", "init_step", "linear", "constant", "poly"] = "cosine"
     factor: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
     drops: list[Share] = []
+    power: Positive = 0.9  # poly
 
 
 class RandAugment(Part, frozen=True):
@@ -89,6 +90,7 @@ class Augment(Part, frozen=True):
     randaugment: RandAugment | None = None
     mixup: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # alpha of the Beta distribution; 0: none
     cutmix: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    flip: Share = 0.0  # how often an image is mirrored, where the template has no field `flip_probability`
     repeats: Annotated[int, msgspec.Meta(ge=1)] = 1  # repeated augmentation: each image so many times in a row
 
 

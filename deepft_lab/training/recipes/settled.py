@@ -13,7 +13,7 @@ Plan = TypeVar("Plan", bound=Base)
 
 
 def settled(plan: Plan, values: Mapping[str, Any]) -> Plan:
-    """The recipe with the chosen `variant` in its place, and the `momentum` that the form gives."""
+    """The recipe with the chosen `variant` in its place, and what the fields `momentum` and `logreg` say."""
     changes: dict[str, Any] = {}
     variant = plan.variants.get(str(values.get("variant")))
     if variant is not None:
@@ -22,4 +22,7 @@ def settled(plan: Plan, values: Mapping[str, Any]) -> Plan:
         changes |= {name: value for name in ("mean", "deviation") if (value := getattr(variant, name)) is not None}
     if isinstance(values.get("momentum"), (int, float)):
         changes["optimizer"] = msgspec.structs.replace(plan.optimizer, momentum=float(values["momentum"]))
+    if values.get("logreg") in (0, 1) and hasattr(plan, "loss"):
+        kind = "bce" if values["logreg"] else "cross_entropy"
+        changes["loss"] = msgspec.structs.replace(plan.loss, exclusive=kind)
     return msgspec.structs.replace(plan, **changes) if changes else plan

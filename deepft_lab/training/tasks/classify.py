@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy
@@ -14,8 +15,7 @@ from torch.nn import functional
 from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import ConceptValue, Fault, Prediction
-from deepft_lab.training import augment, data, metrics, weights
-from deepft_lab.training.architectures import ARCHITECTURES
+from deepft_lab.training import architectures, augment, data, metrics, weights
 from deepft_lab.training.recipes.classifier import Loss
 from deepft_lab.training.task import Batch, Figures, Task
 
@@ -25,11 +25,31 @@ UNKNOWN = -1.0  # a target that nobody has stated
 class Classify(Task):
     """Targets: float32 [n, concepts], 1 present, 0 absent, -1 unknown. Outputs: logits [concepts]."""
 
+    @cached_property
+    def architecture(self) -> architectures.Architecture:
+        return architectures.find(self.plan.architecture)
+
+    @property
+    def softmax(self) -> bool:
+        """Values add up to 1: the concepts exclude each other, and nobody asked for outputs that stand alone."""
+        return self.exclusive and self.values.get("logreg") != 1
+
     def check(self) -> None:
-        least, size = ARCHITECTURES[self.plan.architecture].least_size, self.values["image_size"]
+        least, size = self.architecture.least_size, self.values["image_size"]
         if size < least:
             reason = f"{self.plan.architecture} needs at least {least} pixels."
             raise InvalidParams(f"image_size = {size}: {reason}", [Fault("image_size", size, reason)])
+        if self.values.get("logreg") == 0 and not self.exclusive:
+            reason = "0 is a softmax, and here inputs have several concepts or none. Take 1."
+            raise InvalidParams(f"logreg = 0: {reason}", [Fault("logreg", 0, reason)])
+
+    @property
+    def flip(self) -> augment.Flip:
+        """What the fields say of mirroring, or the recipe where there are none."""
+        if "flip_probability" in self.values:
+            return augment.flip_of(self.values)
+        wanted = self.values.get("average_horizontal_flips", True)
+        return augment.Flip(self.plan.augment.flip if wanted else 0.0, "horizontal")
 
     @property
     def repeats(self) -> int:
@@ -42,7 +62,7 @@ class Classify(Task):
     def train_batch(
         self, pictures: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
     ) -> Batch:
-        size, flip = self.values["image_size"], augment.flip_of(self.values)
+        size, flip = self.values["image_size"], self.flip
         images = augment.empty_batch(len(pictures), size, size)
         for place, (picture, random) in enumerate(zip(pictures, randoms, strict=True)):
             images[place] = augment.train_pixels(picture, size, self.plan.augment, flip, random)
@@ -69,21 +89,36 @@ class Classify(Task):
         return complaints(targets, self.concepts, exclusive=self.exclusive)
 
     def build(self, weights_file: str | None = None) -> nn.Module:
-        architecture = ARCHITECTURES[self.plan.architecture]
-        model = architecture.build(len(self.concepts), self.plan.stochastic_depth)
+        head = self.architecture.head
+        model = self.architecture.build(len(self.concepts), self.plan.stochastic_depth)
         if weights_file is not None:
-            weights.load(model, weights_file, architecture=self.plan.architecture, head=architecture.head)
+            aside, name = self.architecture.aside, self.plan.architecture
+            weights.load(model, weights_file, architecture=name, head=head, aside=aside)
+        if self.plan.dropout or self.plan.embedding_length:
+            width = architectures.width(model, head)
+            last = architectures.Head(width, len(self.concepts), self.plan.dropout, self.plan.embedding_length)
+            architectures.put_head(model, head, last)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def trunk(self, model: nn.Module) -> nn.Module:
+        """A network of `build` turned into what gives its embeddings: prepared images to [n, width]."""
+        return architectures.headless(model, self.architecture.head)
+
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
-        new = pretrained and parameter.startswith(ARCHITECTURES[self.plan.architecture].head)
-        return self.plan.optimizer.head_lrate_factor if new else 1.0
+        if not pretrained:
+            return 1.0
+        if parameter.startswith(self.architecture.head):
+            return float(self.plan.optimizer.head_lrate_factor)
+        return float(self.values.get("base_gradient_multiplier", 1.0))
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         return loss(model(batch.images), batch.targets, self.plan.loss, exclusive=self.exclusive)
 
     def outputs(self, model: nn.Module, batch: Batch) -> list[Tensor]:
-        return list(model(batch.images).float().cpu())
+        logits = model(batch.images)
+        if self.values.get("average_horizontal_flips"):  # linear after the embedding: its mean gives the same
+            logits = (logits + model(batch.images.flip(-1))) / 2
+        return list(logits.float().cpu())
 
     def best_metric(self, targets: Tensor) -> str:
         return best_metric(targets, exclusive=self.exclusive)
@@ -94,7 +129,7 @@ class Classify(Task):
     def predictions(self, outputs: Sequence[Any]) -> list[Prediction]:
         if not outputs:
             return []
-        rows = values(torch.stack(list(outputs)), exclusive=self.exclusive).tolist()
+        rows = values(torch.stack(list(outputs)), exclusive=self.softmax).tolist()
         return [
             Prediction(concepts=[ConceptValue(concept, value) for value, concept in _ordered(row, self.concepts)])
             for row in rows
@@ -117,7 +152,8 @@ class ClassScorer:
 
     def result(self) -> tuple[Figures, dict[str, Figures]]:
         task = self.task
-        return score(self.logits, self.targets, task.concepts, task.plan.loss, exclusive=task.exclusive)
+        found = values(self.logits, exclusive=task.softmax)
+        return score(self.logits, self.targets, task.concepts, task.plan.loss, exclusive=task.exclusive, found=found)
 
 
 def examples(manifest: Manifest, concepts: Sequence[str], *, exclusive: bool) -> Tensor:
@@ -183,12 +219,12 @@ LOSSES = {"cross_entropy": _cross_entropy, "bce": _binary_cross_entropy}
 
 
 def score(
-    logits: Tensor, targets: Tensor, concepts: Sequence[str], settings: Loss, *, exclusive: bool
-) -> tuple[metrics.Figures, dict[str, metrics.Figures]]:
-    """Metrics of the whole and by concept; `loss` is that of training, without smoothing."""
-    whole, by_concept = metrics.classification(
-        values(logits, exclusive=exclusive).numpy(), targets.numpy(), concepts, exclusive=exclusive
-    )
+    logits: Tensor, targets: Tensor, concepts: Sequence[str], settings: Loss, *, exclusive: bool,
+    found: Tensor | None = None,
+) -> tuple[metrics.Figures, dict[str, metrics.Figures]]:  # fmt: skip
+    """Metrics of the whole and by concept; `loss` is that of training, without smoothing. `found`: the values."""
+    found = values(logits, exclusive=exclusive) if found is None else found
+    whole, by_concept = metrics.classification(found.numpy(), targets.numpy(), concepts, exclusive=exclusive)
     kind = settings.exclusive if exclusive else settings.otherwise
     loss = float(LOSSES[kind](logits, targets, 0.0))
     return {**whole, "loss": loss if math.isfinite(loss) else None}, by_concept
