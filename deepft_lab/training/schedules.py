@@ -21,6 +21,7 @@ class Plan(NamedTuple):
     warmup_ratio: float
     drops: tuple[int, ...] = ()
     factor: float = 1.0
+    power: float = 1.0
 
 
 def plan(
@@ -35,6 +36,7 @@ def plan(
         warmup_ratio=float(values.get("warmup_ratio") or 0.0),
         drops=tuple(sorted(_drops(values, steps, schedule))),
         factor=schedule.factor,
+        power=schedule.power,
     )
 
 
@@ -60,6 +62,11 @@ def cosine(plan: Plan, step: int) -> float:
 def linear(plan: Plan, step: int) -> float:
     """A line up to the full rate, then a line down to the least."""
     return _warm(plan, step, plan.least + (plan.lrate - plan.least) * (1 - _done(plan, step)))
+
+
+def poly(plan: Plan, step: int) -> float:
+    """A line up to the full rate, then (1 - share of the steps done) to a power (arXiv 1606.00915, section 4.1)."""
+    return _warm(plan, step, plan.least + (plan.lrate - plan.least) * (1 - _done(plan, step)) ** plan.power)
 
 
 def constant(plan: Plan, step: int) -> float:
@@ -90,4 +97,5 @@ SCHEDULES: dict[str, Callable[[Plan, int], float]] = {
     "init_step": steps,
     "linear": linear,
     "constant": constant,
+    "poly": poly,
 }

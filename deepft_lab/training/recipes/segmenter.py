@@ -8,6 +8,18 @@ import msgspec
 
 from deepft_lab.training.recipes.parts import Base, Part, Positive, Share
 
+# Builders: segmentation/networks.py
+Network = Literal[
+    "light_mobilenet_v2",
+    "deeplabv3_resnet50",
+    "segformer_b0",
+    "segformer_b1",
+    "segformer_b2",
+    "segformer_b3",
+    "segformer_b4",
+    "segformer_b5",
+]
+
 
 class Loss(Part, frozen=True):
     """Cross-entropy a pixel, and what is added to it. Builders: segmentation/losses.py."""
@@ -28,7 +40,7 @@ class Augment(Part, frozen=True):
 class Segmenter(Base, frozen=True, kw_only=True):
     """A visual segmenter."""
 
-    network: Literal["light_mobilenet_v2"]  # builders: segmentation/networks.py
+    network: Network
     task: Literal["segment"] = "segment"
     loss: Loss = Loss()
     augment: Augment = Augment()

@@ -10,16 +10,17 @@ from deepft_lab.training.recipes.segmenter import Loss
 from deepft_lab.training.segmentation.truth import UNKNOWN
 
 
-def loss(logits: list[Tensor], targets: Tensor, settings: Loss) -> Tensor:
+def loss(logits: list[Tensor], targets: Tensor, settings: Loss, weights: Tensor | None = None) -> Tensor:
     """`logits`: [n, places, h, w] of the head, then of the auxiliary head where the network has one.
 
     `targets`: integers [n, height, width]. Logits are enlarged to the targets (bilinear).
+    `weights`: of each place in the cross-entropy.
     """
     wanted = targets.long()
     total = torch.zeros((), device=targets.device)
     for turn, part in enumerate(logits):
         enlarged = enlarge(part, wanted.shape[-2], wanted.shape[-1])
-        own = cross_entropy(enlarged, wanted)
+        own = cross_entropy(enlarged, wanted, weights)
         if settings.dice:
             own = own + settings.dice * dice(enlarged, wanted)
         total = total + own * (settings.auxiliary if turn else 1.0)
@@ -31,9 +32,11 @@ def enlarge(logits: Tensor, height: int, width: int) -> Tensor:
     return functional.interpolate(logits.float(), size=(height, width), mode="bilinear", align_corners=False)
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean over all pixels; an unknown one adds nothing."""
-    return functional.cross_entropy(logits, targets, ignore_index=UNKNOWN, reduction="sum") / targets.numel()
+    weights = None if weights is None else weights.to(logits.device)
+    total = functional.cross_entropy(logits, targets, weights, ignore_index=UNKNOWN, reduction="sum")
+    return total / targets.numel()
 
 
 def dice(logits: Tensor, targets: Tensor) -> Tensor:

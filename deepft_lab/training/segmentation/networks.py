@@ -6,21 +6,39 @@ training a list of them, the auxiliary head's last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision import models
+from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.models.segmentation.deeplabv3 import DeepLabHead
+from torchvision.models.segmentation.fcn import FCNHead
+
+from deepft_lab.training import weights
+from deepft_lab.training.segmentation.segformer import VARIANTS, SegFormer
+
+
+class Published(NamedTuple):
+    """A kind of published file, known by one of its keys (`mark`; empty: any file).
+
+    Its keys, with `into` before them, are those of ours that begin with one of `kept`, but for those that begin with
+    one of `new`, which are left out.
+    """
+
+    mark: str
+    kept: tuple[str, ...]
+    new: tuple[str, ...]
+    into: str = ""
 
 
 class Network(NamedTuple):
-    """`build(places, values, stochastic_depth)` gives a random start. Keys of `new` parts begin with these prefixes."""
+    """`build(places, stochastic_depth)` gives a random start."""
 
-    build: Callable[[int, Mapping[str, Any], float], nn.Module]
-    backbone: str  # where the published backbone's keys stand in ours
-    dropped: tuple[str, ...] = ()  # keys of the published file that have no place here
+    build: Callable[[int, float], nn.Module]
+    published: tuple[Published, ...]
 
 
 class LightSegmenter(nn.Module):
@@ -28,12 +46,12 @@ class LightSegmenter(nn.Module):
 
     The decoder adds the stages from the coarsest to the finest as a feature pyramid does (arXiv 1612.03144), and gates
     the coarsest by its mean over the picture as LR-ASPP does (arXiv 1905.02244). The last convolution of the published
-    network, to 1,280 channels, is left out: a decoder of 96 channels has no use for it.
+    network, to 1,280 channels, is left out: a decoder of 48 channels has no use for it.
     """
 
     STAGES = ((3, 24), (6, 32), (13, 96), (17, 320))  # last block of each stage and its channels; strides 4 to 32
 
-    def __init__(self, places: int, channels: int = 96) -> None:
+    def __init__(self, places: int, channels: int = 48) -> None:
         super().__init__()
         self.backbone = nn.ModuleDict({"features": models.mobilenet_v2(weights=None).features[:18]})
         self.laterals = nn.ModuleList(_unit(width, channels, 1) for _, width in self.STAGES)
@@ -66,26 +84,81 @@ def _separable(channels: int) -> nn.Sequential:
     return nn.Sequential(depthwise, nn.BatchNorm2d(channels), *_unit(channels, channels, 1), nn.ReLU())
 
 
-def _light(places: int, values: Mapping[str, Any], stochastic_depth: float) -> nn.Module:
+class DeepLabV3(nn.Module):
+    """DeepLabV3 (arXiv 1706.05587) on ResNet-50 with output stride 8, and an auxiliary head. Keys are torchvision's."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__()
+        resnet = models.resnet50(weights=None, replace_stride_with_dilation=[False, True, True])
+        self.backbone = IntermediateLayerGetter(resnet, {"layer4": "out", "layer3": "aux"})
+        self.classifier = DeepLabHead(2048, places)
+        self.aux_classifier = FCNHead(1024, places)
+        pooling = self.classifier[0].convs[-1]
+        pooling[2] = _PooledNorm(pooling[2].num_features)
+
+    def forward(self, images: Tensor) -> Any:
+        features = self.backbone(images)
+        logits = self.classifier(features["out"])
+        return [logits, self.aux_classifier(features["aux"])] if self.training else logits
+
+
+class _PooledNorm(nn.BatchNorm2d):
+    """Batch norm of one pixel a picture: a single picture has no statistics, and takes those that are kept."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and len(input) == 1:
+            return functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(input)
+
+
+def _light(places: int, stochastic_depth: float) -> nn.Module:
     return LightSegmenter(places)
 
 
+def _deeplabv3(places: int, stochastic_depth: float) -> nn.Module:
+    return DeepLabV3(places)
+
+
+def _segformer(variant: str) -> Callable[[int, float], nn.Module]:
+    return lambda places, stochastic_depth: SegFormer(places, VARIANTS[variant], stochastic_depth)
+
+
+_SEGFORMER = (
+    Published("decode_head.linear_fuse.weight", kept=("segformer.", "decode_head."), new=("decode_head.classifier.",)),
+    Published("segformer.encoder.layer_norm.0.weight", kept=("segformer.",), new=("classifier.",)),
+)
 NETWORKS: dict[str, Network] = {
-    "light_mobilenet_v2": Network(_light, "backbone.", dropped=("classifier.", "features.18.")),
+    "light_mobilenet_v2": Network(
+        _light,
+        (Published("", kept=("backbone.",), new=("backbone.classifier.", "backbone.features.18."), into="backbone."),),
+    ),
+    "deeplabv3_resnet50": Network(
+        _deeplabv3,
+        (
+            Published("classifier.0.convs.0.0.weight", kept=("",), new=("classifier.4.", "aux_classifier.4.")),
+            Published("", kept=("backbone.",), new=("backbone.fc.",), into="backbone."),
+        ),
+    ),
+    **{f"segformer_{variant}": Network(_segformer(variant), _SEGFORMER) for variant in VARIANTS},
 }
 
 
-def load(model: nn.Module, network: str, path: Any) -> None:
-    """Fills the pretrained part from a published file. Raises WrongWeights."""
-    from deepft_lab.training import weights
-
-    settings = NETWORKS[network]
-    own = {key: tensor for key, tensor in model.state_dict().items() if key.startswith(settings.backbone)}
-    given = {
-        settings.backbone + key: tensor
-        for key, tensor in weights.read(path).items()
-        if not key.startswith(settings.dropped)
+def load(model: nn.Module, network: str, path: str | Path) -> set[str]:
+    """Fills a network from a published file and returns the keys that it gave. Raises WrongWeights."""
+    found = weights.read(path)
+    kinds = NETWORKS[network].published
+    kind = next((kind for kind in kinds if kind.mark in found or not kind.mark), kinds[0])
+    wanted = {
+        key: tensor
+        for key, tensor in model.state_dict().items()
+        if key.startswith(kind.kept) and not key.startswith(kind.new)
     }
-    weights.fit(own, given, path=path, architecture=network)
-    with torch.no_grad():
-        model.load_state_dict(given, strict=False)
+    given = {kind.into + key: tensor for key, tensor in found.items()}
+    given = {key: tensor for key, tensor in given.items() if not key.startswith(kind.new)}
+    counters = {key: wanted[key] for key in wanted.keys() - given.keys() if key.endswith("num_batches_tracked")}
+    given |= counters  # old files do not count the batches that a batch norm has seen
+    weights.fit(wanted, given, path=path, architecture=network)
+    model.load_state_dict(given, strict=False)
+    return set(given)

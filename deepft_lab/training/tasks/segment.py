@@ -20,6 +20,7 @@ from deepft_lab.training.segmentation.metric import Confusion
 from deepft_lab.training.segmentation.truth import UNKNOWN, Map, Truth
 from deepft_lab.training.task import Batch, Figures, Task
 
+COUNTED_SIDE = 128  # pixels: maps are reduced to this longer side where pixels are counted
 LEAST_SIZE = 32  # pixels: the coarsest stage of every network then has one
 MOST_CONCEPTS = 32_000  # places of int16
 
@@ -38,6 +39,9 @@ class Segments(NamedTuple):
 
 class Segment(Task):
     """Targets: a Truth an input. Outputs: Segments. The probabilities of all places add up to 1 in each pixel."""
+
+    _given: frozenset[str] | set[str] = frozenset()  # keys that the file of pretrained weights filled
+    _weights: Tensor | None = None  # of the places in the loss
 
     def check(self) -> None:
         given = self.values["image_size"]
@@ -110,19 +114,30 @@ class Segment(Task):
         ]
         return said
 
+    def balance(self, targets: Sequence[Truth]) -> str:
+        """Weights by how rare the pixels of a place are; their mean over all pixels is 1."""
+        counts = numpy.zeros(len(self.concepts) + 1)
+        for truth in targets:
+            scale = min(1.0, COUNTED_SIDE / max(truth.height, truth.width))
+            drawn = truth.at(max(1, round(truth.height * scale)), max(1, round(truth.width * scale)))
+            counts += numpy.bincount(drawn[drawn != UNKNOWN], minlength=len(counts)) / max(1, drawn.size)
+        shown = counts > 0
+        each = numpy.where(shown, counts.sum() / (max(1, shown.sum()) * numpy.where(shown, counts, 1)), 0.0)
+        self._weights = torch.tensor(each, dtype=torch.float32)
+        return ""
+
     def build(self, weights: str | None = None) -> nn.Module:
         network = networks.NETWORKS[self.plan.network]
-        model = network.build(len(self.concepts) + 1, self.values, self.plan.stochastic_depth)
+        model = network.build(len(self.concepts) + 1, self.plan.stochastic_depth)
         if weights is not None:
-            networks.load(model, self.plan.network, weights)
+            self._given = networks.load(model, self.plan.network, weights)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
-        old = parameter.startswith(networks.NETWORKS[self.plan.network].backbone)
-        return 1.0 if old or not pretrained else self.plan.optimizer.head_lrate_factor
+        return self.plan.optimizer.head_lrate_factor if pretrained and parameter not in self._given else 1.0
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        return losses.loss(model(batch.images), batch.targets, self.plan.loss)
+        return losses.loss(model(batch.images), batch.targets, self.plan.loss, self._weights)
 
     def outputs(self, model: nn.Module, batch: Batch) -> list[Segments]:
         """Pictures of one size go through the network together, each whole and without a frame.
