@@ -1,28 +1,41 @@
-/** One control a hyperparameter, made from the template's schema; a fault stands beside its field. */
+/** One control a hyperparameter, made from the template's schema; its faults stand beside it. */
 import type { Fault, Field } from '../api';
-import { select, textInput } from '../controls';
+import type { Choice } from '../combobox';
 import { fill, freshId, h } from '../dom';
+import { editorOf } from './editors';
 
 export interface FieldControl {
   readonly element: HTMLElement;
   readonly field: Field;
   read(): unknown;
   write(value: unknown): void;
-  setFault(fault: Fault | undefined, changed: boolean): void;
+  setFaults(faults: readonly Fault[], changed: boolean): void;
+  /** The versions that this field may name; only for a field of versions. */
+  setChoices?(choices: Choice[]): void;
+  focus(): void;
 }
 
-export function fieldControl(field: Field, onInput: () => void): FieldControl {
+/** `onWanted` is called when a field of versions is about to be used. */
+export function fieldControl(
+  field: Field,
+  onInput: () => void,
+  onWanted: (field: Field) => void,
+): FieldControl {
   const id = freshId();
   const helpId = `${id}-help`;
   const faultId = `${id}-fault`;
   const label = field.label || field.name.replace(/_/g, ' ');
-  const editor = editorOf(field, id);
-  editor.control.setAttribute('aria-describedby', `${helpId} ${faultId}`);
-  editor.control.setAttribute('data-testid', `field-${field.name}`);
-  editor.control.addEventListener('input', onInput);
-  editor.control.addEventListener('change', onInput);
+  const editor = editorOf(field, id, onInput);
+  const { control } = editor;
+  control.setAttribute('aria-describedby', `${helpId} ${faultId}`);
+  control.setAttribute('data-testid', `field-${field.name}`);
+  control.addEventListener('input', onInput);
+  control.addEventListener('change', onInput);
+  if (editor.setChoices) {
+    control.addEventListener('focus', () => onWanted(field));
+  }
 
-  const fault = h('span', {
+  const fault = h('div', {
     class: 'dft-fault',
     id: faultId,
     role: 'alert',
@@ -31,16 +44,21 @@ export function fieldControl(field: Field, onInput: () => void): FieldControl {
   });
   const tooltip = [`${field.name}: ${field.help}`, rangeWords(field)].filter(Boolean).join('\n');
   const name = h('label', { class: 'dft-label', for: id, title: tooltip }, label);
-  const control = h(
+  const isCode = field.type === 'text' && field.unit === 'yaml';
+  const unit = field.type === 'text' ? '' : field.unit; // of a text it says what kind of text
+  const body = h(
     'span',
     { class: 'dft-field-control' },
-    editor.control,
-    field.unit ? h('span', { class: 'dft-unit' }, field.unit) : null,
+    editor.element,
+    unit ? h('span', { class: 'dft-unit' }, unit) : null,
   );
   const element = h(
     'div',
-    { class: `dft-field dft-field-${field.type}`, title: tooltip },
-    ...(field.type === 'boolean' && !field.nullable ? [control, name] : [name, control]),
+    {
+      class: `dft-field dft-field-${field.type}${isCode ? ' dft-field-yaml' : ''}`,
+      title: isCode ? null : tooltip,
+    },
+    ...(field.type === 'boolean' && !field.nullable ? [body, name] : [name, body]),
     h('span', { class: 'dft-help', id: helpId }, field.help),
     fault,
   );
@@ -49,109 +67,27 @@ export function fieldControl(field: Field, onInput: () => void): FieldControl {
     field,
     read: editor.read,
     write: editor.write,
-    setFault(found, changed) {
-      fault.hidden = !found;
-      fill(fault, found?.reason ?? '');
-      editor.control.setAttribute('aria-invalid', String(Boolean(found)));
-      element.classList.toggle('dft-invalid', Boolean(found));
+    setChoices: editor.setChoices,
+    setFaults(found, changed) {
+      fault.hidden = found.length === 0;
+      fill(fault, ...found.map((one) => faultLine(one, field.name)));
+      control.setAttribute('aria-invalid', String(found.length > 0));
+      element.classList.toggle('dft-invalid', found.length > 0);
       element.classList.toggle('dft-changed', changed);
     },
+    focus: () => control.focus(),
   };
 }
 
-interface Editor {
-  control: HTMLInputElement | HTMLSelectElement;
-  read(): unknown;
-  write(value: unknown): void;
-}
-
-function editorOf(field: Field, id: string): Editor {
-  switch (field.type) {
-    case 'boolean':
-      return field.nullable ? choiceEditor(field, id, ['true', 'false']) : checkbox(id);
-    case 'choice':
-      return choiceEditor(field, id, field.choices);
-    case 'integers':
-    case 'numbers':
-      return listEditor(id);
-    case 'text':
-      return textEditor(field, id);
-    default:
-      return numberEditor(field, id);
-  }
-}
-
-function checkbox(id: string): Editor {
-  const control = h('input', { type: 'checkbox', id });
-  return { control, read: () => control.checked, write: (value) => (control.checked = value === true) };
-}
-
-function choiceEditor(field: Field, id: string, choices: string[]): Editor {
-  const none: [string, string][] = field.nullable ? [['', '(none)']] : [];
-  const control = select([...none, ...choices.map((choice): [string, string] => [choice, choice])], { id });
-  const read = (): unknown => {
-    if (control.value === '' && field.nullable) {
-      return null;
-    }
-    return field.type === 'boolean' ? control.value === 'true' : control.value;
-  };
-  return { control, read, write: (value) => (control.value = value === null ? '' : String(value)) };
-}
-
-function textEditor(field: Field, id: string): Editor {
-  const control = textInput({ id, placeholder: field.nullable ? '(none)' : null });
-  const read = (): unknown => (control.value === '' && field.nullable ? null : control.value);
-  return {
-    control,
-    read,
-    write: (value) => (control.value = value === null || value === undefined ? '' : String(value)),
-  };
-}
-
-/** A text field that steps with the arrow keys: a browser's own number field swallows what it cannot read. */
-function numberEditor(field: Field, id: string): Editor {
-  const control = textInput({
-    id,
-    inputmode: field.type === 'integer' ? 'numeric' : 'decimal',
-    placeholder: field.nullable ? '(none)' : null,
-    class: 'dft-input dft-number',
-  });
-  control.addEventListener('keydown', (event) => {
-    if (event.key === 'ArrowUp' || event.key === 'ArrowDown') {
-      event.preventDefault();
-      const step = field.step ?? (field.type === 'integer' ? 1 : Math.abs(Number(control.value) || 1) / 10);
-      const value = Number(control.value) + (event.key === 'ArrowUp' ? step : -step);
-      const bounded = Math.max(field.min ?? -Infinity, Math.min(field.max ?? Infinity, value));
-      if (Number.isFinite(bounded)) {
-        control.value = String(Number(bounded.toPrecision(10)));
-        control.dispatchEvent(new InputEvent('input', { bubbles: true }));
-      }
-    }
-  });
-  return {
-    control,
-    read: () => numeric(control.value),
-    write: (value) => (control.value = value === null || value === undefined ? '' : String(value)),
-  };
-}
-
-function listEditor(id: string): Editor {
-  const control = textInput({ id, placeholder: '1, 2, 3' });
-  const read = (): unknown => {
-    const text = control.value.replace(/^\s*\[|\]\s*$/g, '').trim();
-    return text === '' ? [] : text.split(/[,;\s]+/).map(numeric);
-  };
-  return { control, read, write: (value) => (control.value = Array.isArray(value) ? value.join(', ') : '') };
-}
-
-/** The number that a text holds; null for none; the text itself where it is no number, for the checker to refuse. */
-function numeric(text: string): unknown {
-  const trimmed = text.trim();
-  if (trimmed === '') {
-    return null;
-  }
-  const value = Number(trimmed);
-  return Number.isFinite(value) ? value : trimmed;
+/** A fault inside a text of several lines says where it is. */
+function faultLine(fault: Fault, name: string): HTMLElement {
+  return h(
+    'div',
+    {},
+    fault.field !== name && h('code', { class: 'dft-fault-path' }, fault.field),
+    fault.field !== name && ': ',
+    fault.reason,
+  );
 }
 
 function rangeWords(field: Field): string {
@@ -170,7 +106,7 @@ function rangeWords(field: Field): string {
     words.push(`one of ${field.choices.join(', ')}`);
   }
   words.push(
-    `default ${Array.isArray(field.default) ? field.default.join(', ') : String(field.default ?? 'none')}`,
+    `default ${Array.isArray(field.default) ? field.default.join(', ') : String(field.default ?? 'none') || 'none'}`,
   );
   return words.join('; ');
 }

@@ -3,13 +3,14 @@
  *
  * What a person set stays when the template changes, for the fields that both have; the rest takes the new defaults.
  */
-import type { CheckedParams, Template } from '../api';
+import type { CheckedParams, Fault, Field, ModelVersion, Template } from '../api';
 import { button, messageOf } from '../controls';
 import type { Context } from '../context';
 import { debounce, fill, h } from '../dom';
 import { number } from '../format';
 import { fieldControl } from './fields';
 import type { FieldControl } from './fields';
+import { versionChoices } from './versions';
 
 export interface Parameters {
   readonly element: HTMLElement;
@@ -20,6 +21,8 @@ export interface Parameters {
   /** Puts values in, such as those of a saved model. */
   setValues(values: Record<string, unknown>): void;
   setExamples(examples: number | null): void;
+  /** Faults that the server found when the form was sent. True: each has a field here. */
+  showFaults(faults: readonly Fault[]): boolean;
   /** Asks the checker now; true: no fault. A fault's field takes the focus. */
   check(): Promise<boolean>;
   dispose(): void;
@@ -27,7 +30,13 @@ export interface Parameters {
 
 const QUIET_MILLISECONDS = 150;
 
-export function parameters(context: Context, onChange: () => void): Parameters {
+export interface ParametersOptions {
+  onChange(): void;
+  /** The trained versions of the app, asked for when a field that names one is about to be used. */
+  versions(): Promise<ModelVersion[]>;
+}
+
+export function parameters(context: Context, options: ParametersOptions): Parameters {
   let template: Template | null = null;
   let controls: FieldControl[] = [];
   const set = new Map<string, unknown>();
@@ -37,10 +46,11 @@ export function parameters(context: Context, onChange: () => void): Parameters {
 
   const main = h('div', { class: 'dft-fields' });
   const moreFields = h('div', { class: 'dft-fields' });
+  const moreMark = h('span', { class: 'dft-more-mark', 'data-testid': 'more-changed', hidden: true });
   const more = h(
     'details',
     { class: 'dft-more', 'data-testid': 'more' },
-    h('summary', {}, 'More'),
+    h('summary', {}, 'More', moreMark),
     moreFields,
   );
   const facts = h('div', { class: 'dft-facts', role: 'status', 'data-testid': 'facts' });
@@ -75,8 +85,24 @@ export function parameters(context: Context, onChange: () => void): Parameters {
         set.set(control.field.name, value);
       }
     }
-    onChange();
+    const folded = controls.filter((control) => control.field.more && set.has(control.field.name)).length;
+    moreMark.hidden = folded === 0;
+    moreMark.textContent = ` • ${folded} changed`;
+    options.onChange();
     quiet.call();
+  }
+
+  /** Versions that this field may name. What cannot be read leaves the field to be typed. */
+  function onWanted(field: Field): void {
+    const type = template?.type ?? '';
+    options
+      .versions()
+      .then((versions) =>
+        controls
+          .find((control) => control.field === field)
+          ?.setChoices?.(versionChoices(versions, field, type)),
+      )
+      .catch(() => undefined);
   }
 
   const values = (): Record<string, unknown> =>
@@ -106,13 +132,7 @@ export function parameters(context: Context, onChange: () => void): Parameters {
   }
 
   function show(): void {
-    const faults = new Map((checked?.faults ?? []).map((fault) => [fault.field, fault]));
-    for (const control of controls) {
-      control.setFault(faults.get(control.field.name), set.has(control.field.name));
-      if (control.field.more && faults.has(control.field.name)) {
-        more.open = true;
-      }
-    }
+    const faults = place(checked?.faults ?? []);
     const { effective_lrate: effective, steps_per_epoch: steps, total_steps: total } = checked ?? {};
     const known = ![...faults.keys()].some((name) => /lrate|batch_size/.test(name));
     const rate = known ? effective : null;
@@ -129,7 +149,32 @@ export function parameters(context: Context, onChange: () => void): Parameters {
           { class: 'dft-fault' },
           faults.size === 1 ? '1 value is wrong' : `${faults.size} values are wrong`,
         ),
+      ...(faults.get('') ?? []).map((fault) =>
+        h('span', { class: 'dft-fault' }, `${fault.field}: ${fault.reason}`),
+      ),
     );
+  }
+
+  /** Puts each fault at its field, by the first part of its path; those without a field stand under "". */
+  function place(all: readonly Fault[]): Map<string, Fault[]> {
+    const faults = new Map<string, Fault[]>();
+    for (const fault of all) {
+      const name = fault.field.split(/[.[]/, 1)[0];
+      const known = controls.some((control) => control.field.name === name) ? name : '';
+      faults.set(known, [...(faults.get(known) ?? []), fault]);
+    }
+    for (const control of controls) {
+      const mine = faults.get(control.field.name) ?? [];
+      control.setFaults(mine, set.has(control.field.name));
+      if (control.field.more && mine.length > 0) {
+        more.open = true;
+      }
+    }
+    return faults;
+  }
+
+  function focusFault(): void {
+    controls.find((control) => control.element.classList.contains('dft-invalid'))?.focus();
   }
 
   return {
@@ -141,17 +186,18 @@ export function parameters(context: Context, onChange: () => void): Parameters {
       return values();
     },
     setTemplate(next) {
+      const sameType = template?.type === next.type;
       template = next;
       checked = null;
-      controls = next.fields.map((field) => fieldControl(field, onInput));
-      for (const control of controls) {
-        const name = control.field.name;
-        control.write(set.has(name) ? set.get(name) : control.field.default);
-      }
-      for (const name of [...set.keys()]) {
-        if (!next.fields.some((field) => field.name === name)) {
+      for (const [name, value] of [...set]) {
+        const field = next.fields.find((one) => one.name === name);
+        if (!field || !keeps(field, value, sameType)) {
           set.delete(name);
         }
+      }
+      controls = next.fields.map((field) => fieldControl(field, onInput, onWanted));
+      for (const { field, write } of controls) {
+        write(set.has(field.name) ? set.get(field.name) : field.default);
       }
       fill(main, ...controls.filter((control) => !control.field.more).map((control) => control.element));
       fill(moreFields, ...controls.filter((control) => control.field.more).map((control) => control.element));
@@ -172,13 +218,15 @@ export function parameters(context: Context, onChange: () => void): Parameters {
         quiet.call();
       }
     },
+    showFaults(all) {
+      const faults = place(all);
+      focusFault();
+      return all.length > 0 && !faults.has('');
+    },
     async check() {
       const right = await ask();
       if (!right) {
-        controls
-          .find((control) => control.element.classList.contains('dft-invalid'))
-          ?.element.querySelector<HTMLElement>('input, select')
-          ?.focus();
+        focusFault();
       }
       return right;
     },
@@ -192,4 +240,12 @@ function fact(name: string, value: string, testid: string): HTMLElement {
 
 function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** Whether a value that was set for one template means the same in the next. */
+function keeps(field: Field, value: unknown, sameType: boolean): boolean {
+  if (field.type === 'choice') {
+    return field.choices.includes(String(value));
+  }
+  return field.type !== 'text' || (field.unit !== 'yaml' && (sameType || field.unit !== 'version'));
 }

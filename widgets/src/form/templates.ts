@@ -1,19 +1,43 @@
-/** Template cards: name, what it is good for, time, hardware and licence. A group of radio buttons. */
+/** The templates of a type as cards, recommended ones first: what each is good for, time, hardware, licence. */
 import type { Template, TemplateList } from '../api';
+import { button } from '../controls';
 import { fill, freshId, h } from '../dom';
+import { icon } from '../icons';
 
 export interface TemplateCards {
   readonly element: HTMLElement;
   readonly chosen: Template | null;
-  show(list: TemplateList, type: string): void;
+  show(list: TemplateList): void;
+  /** Shows the templates of one type. */
+  setType(type: string): void;
   choose(id: string): void;
 }
 
-export function templateCards(onChoose: (template: Template) => void): TemplateCards {
+export interface TemplateActions {
+  choose(template: Template): void;
+  /** Reads the template files again. */
+  refresh(): Promise<void>;
+}
+
+export function templateCards(actions: TemplateActions): TemplateCards {
   const group = freshId();
   const cards = h('div', { class: 'dft-cards', role: 'radiogroup', 'aria-label': 'Template' });
-  const broken = h('div');
-  const element = h('section', { 'aria-label': 'Template' }, h('h3', {}, 'Template'), cards, broken);
+  const broken = h('div', { 'data-testid': 'broken-templates' });
+  const refresh = button({
+    label: 'Read the template files again',
+    icon: 'refresh',
+    bare: true,
+    testid: 'templates-refresh',
+    onClick: () => actions.refresh(),
+  });
+  const element = h(
+    'section',
+    { 'aria-label': 'Template' },
+    h('div', { class: 'dft-row' }, h('h3', {}, 'Template'), refresh),
+    cards,
+    broken,
+  );
+  let all: Template[] = [];
   let templates: Template[] = [];
   let chosen: Template | null = null;
 
@@ -22,7 +46,7 @@ export function templateCards(onChoose: (template: Template) => void): TemplateC
     for (const input of cards.querySelectorAll('input')) {
       input.checked = input.value === template.id;
     }
-    onChoose(template);
+    actions.choose(template);
   };
 
   return {
@@ -30,18 +54,31 @@ export function templateCards(onChoose: (template: Template) => void): TemplateC
     get chosen() {
       return chosen;
     },
-    show(list, type) {
-      templates = list.templates.filter((template) => template.type === type);
+    setType(type) {
+      templates = all.filter((template) => template.type === type);
       templates.sort((a, b) => Number(b.recommended) - Number(a.recommended) || a.name.localeCompare(b.name));
       fill(cards, ...templates.map((template) => card(template, group, () => choose(template))));
+      for (const input of cards.querySelectorAll('input')) {
+        input.checked = input.value === chosen?.id;
+      }
+    },
+    show(list) {
+      all = list.templates;
       fill(
         broken,
         ...list.broken.map((file) =>
           h(
             'details',
-            { class: 'dft-list' },
-            h('summary', {}, `A template file cannot be used: ${file.origin}`),
-            h('ul', {}, ...file.faults.map((fault) => h('li', {}, `${fault.field}: ${fault.reason}`))),
+            { class: 'dft-list dft-broken', 'data-testid': 'broken-template' },
+            h('summary', { title: file.origin }, icon('warning'), ` Cannot be used: ${nameOf(file.origin)}`),
+            h('div', { class: 'dft-help' }, file.origin),
+            h(
+              'ul',
+              {},
+              ...file.faults.map((fault) =>
+                h('li', {}, fault.field ? `${fault.field}: ${fault.reason}` : fault.reason),
+              ),
+            ),
           ),
         ),
       );
@@ -99,4 +136,8 @@ function card(template: Template, group: string, choose: () => void): HTMLElemen
       ),
     ),
   );
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
 }

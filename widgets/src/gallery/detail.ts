@@ -84,10 +84,9 @@ export function inputDetail(
   });
   const history = h('ol', { class: 'dft-history' });
   const state = h('div');
-  const body = h(
+  const rest = h(
     'div',
-    {},
-    picture,
+    { class: 'dft-detail-rest' },
     facts,
     regions.element,
     h('h3', {}, 'Concepts'),
@@ -102,6 +101,7 @@ export function inputDetail(
     h('h3', {}, 'History'),
     history,
   );
+  const body = h('div', { class: 'dft-detail-body' }, picture, rest);
   const setLarge = (next: boolean): void => {
     large = next;
     enlarge.setAttribute('aria-pressed', String(large));

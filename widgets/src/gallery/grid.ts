@@ -111,7 +111,7 @@ export function inputGrid(
     } else if (tile.looks !== looks) {
       tile.looks = looks;
       tile.element.setAttribute('aria-label', spoken(input));
-      tile.element.querySelector('.dft-chips')?.replaceWith(chips(input.labels));
+      tile.element.querySelector('.dft-chips')?.replaceWith(chips(input));
     }
     drawRegions(tile, input);
     const { style } = tile.element;
@@ -158,7 +158,7 @@ export function inputGrid(
       },
       h('span', { class: 'dft-tile-picture' }, pictureOf(context.client, target, input, 'thumbnail')),
       h('span', { class: 'dft-tile-name' }, h('bdi', {}, input.name)),
-      chips(input.labels),
+      chips(input),
     );
 
   const indexOf = (event: Event): number => {

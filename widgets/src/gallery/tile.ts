@@ -1,13 +1,14 @@
 /** One input as a thumbnail with concept chips; pictures that the page's cookies cannot fetch come by token. */
 import type { Input, Label } from '../api';
 import type { Client } from '../client';
-import { hue } from '../colours';
+import { hue, strokeColour } from '../colours';
 import type { AppTarget } from '../context';
 import { icon } from '../icons';
 import { h } from '../dom';
 import { plural } from '../format';
 
 const CHIPS = 3;
+const CHIPS_WITH_COUNTS = 2;
 const SIDE = 256;
 
 /** A picture of the server. Where the plain address is refused it is fetched with the token. */
@@ -67,37 +68,54 @@ export function chip(label: Label, ...tools: HTMLElement[]): HTMLElement {
   );
 }
 
-export function chips(labels: Label[]): HTMLElement {
+/** The concepts of an input: those of the whole image first, then those of its regions with how many there are. */
+export function chips({ labels, regions }: Pick<Input, 'labels' | 'regions'>): HTMLElement {
   const sorted = [...labels].sort((a, b) => Number(b.positive) - Number(a.positive));
-  const more = sorted.length - CHIPS;
+  const counts = new Map<string, number>();
+  for (const { concept = '', ignored } of regions) {
+    if (concept && !ignored) {
+      counts.set(concept, (counts.get(concept) ?? 0) + 1);
+    }
+  }
+  const all: [name: string, make: () => HTMLElement][] = [
+    ...sorted.map((label): [string, () => HTMLElement] => [label.concept, () => chip(label)]),
+    ...[...counts]
+      .sort((a, b) => a[0].localeCompare(b[0]))
+      .map(([name, count]): [string, () => HTMLElement] => [name, () => regionChip(name, count)]),
+  ];
+  const shown = counts.size > 0 ? CHIPS_WITH_COUNTS : CHIPS;
+  const rest = all.slice(shown).map(([name]) => name);
   return h(
     'span',
     { class: 'dft-chips' },
-    ...sorted.slice(0, CHIPS).map((label) => chip(label)),
-    more > 0
-      ? h(
-          'span',
-          {
-            class: 'dft-chip',
-            title: sorted
-              .slice(CHIPS)
-              .map((label) => label.concept)
-              .join(', '),
-          },
-          `+${more}`,
-        )
-      : null,
+    ...all.slice(0, shown).map(([, make]) => make()),
+    rest.length > 0 ? h('span', { class: 'dft-chip', title: rest.join(', ') }, `+${rest.length}`) : null,
+  );
+}
+
+/** A concept of regions: a square as in the list of regions, and how many there are. */
+function regionChip(concept: string, count: number): HTMLElement {
+  const dot = h('span', { class: 'dft-shape-dot', 'aria-hidden': 'true' });
+  dot.style.background = strokeColour(concept);
+  return h(
+    'span',
+    { class: 'dft-chip', title: `${concept}: ${plural(count, 'region')}` },
+    dot,
+    h('bdi', { class: 'dft-chip-text' }, concept),
+    h('span', { class: 'dft-hint' }, String(count)),
   );
 }
 
 /** What a screen reader says of an input. */
 export function spoken(input: Input): string {
   const concepts = input.labels.map((label) => (label.positive ? label.concept : `not ${label.concept}`));
-  const regions = input.regions.length > 0 ? `, ${plural(input.regions.length, 'region')}` : '';
-  return `${input.name}, ${concepts.length > 0 ? concepts.join(', ') : 'unlabelled'}${regions}`;
+  if (input.regions.length > 0) {
+    concepts.push(plural(input.regions.length, 'region'));
+  }
+  return `${input.name}, ${concepts.length > 0 ? concepts.join(', ') : 'unlabelled'}`;
 }
 
 /** What of an input its tile shows, to see whether it must be drawn again. */
 export function appearance(input: Input): string {
-  return JSON.stringify([input.name, input.labels]);
+  return JSON.stringify([input.name, input.labels, input.regions.map((region) => region.id)]);
 }

@@ -1,20 +1,19 @@
 /** The model's form: identity, template, hyperparameters, and training; what it does is shown as Python. */
-import type { CreateModel, Fault, Model, Train } from '../api';
+import type { CreateModel, Fault, Model } from '../api';
 import { ApiError } from '../client';
-import { checkId, tokenField } from '../combobox';
-import { button, failure, labelled, loading, messageOf, select, textInput } from '../controls';
+import { button, failure, loading, messageOf } from '../controls';
 import { notify } from '../dialogs';
 import type { Context, ModelFormTarget, Part } from '../context';
 import { debounce, fill, h, Scope } from '../dom';
 import { plural } from '../format';
+import { identity } from '../form/identity';
 import { parameters } from '../form/parameters';
-import { call, codeView, connectLines } from '../form/python';
+import { codeView } from '../form/python';
+import { formCode } from '../form/code';
 import { templateCards } from '../form/templates';
 import { trainingChoice } from '../form/training';
-
-const TYPE_NAMES: Record<string, string> = {
-  'visual-classifier': 'Visual classifier: concepts of a whole image',
-};
+import { typeChoice } from '../form/types';
+import { trainedVersions } from '../form/versions';
 
 export function modelForm(host: HTMLElement, context: Context, target: ModelFormTarget): Part {
   const scope = new Scope();
@@ -23,22 +22,21 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
   let model: Model | null = null;
   let saved = '';
 
-  const type = select(Object.entries(TYPE_NAMES), { 'data-testid': 'model-type' });
-  const id = textInput({ placeholder: 'ant-or-bee', 'data-testid': 'model-id', maxlength: 64 });
-  const idFault = h('span', { class: 'dft-fault', role: 'alert', hidden: true, 'data-testid': 'fault-id' });
-  const idField = labelled('Model id', id, { title: '1 to 64 letters, digits, “-” or “_”' });
-  idField.append(idFault);
-  const description = textInput({ placeholder: 'What is it for?', 'data-testid': 'model-description' });
-  const concepts = tokenField({
-    label: 'Concepts',
-    placeholder: 'All concepts of the app',
-    testid: 'model-concepts',
-    onChange: () => changed(),
+  const type = typeChoice((chosen) => {
+    cards.setType(chosen);
+    cards.choose('');
   });
-  const fields = parameters(context, () => changed());
-  const cards = templateCards((template) => {
-    fields.setTemplate(template);
-    changed();
+  const who = identity(() => changed());
+  const fields = parameters(context, {
+    onChange: () => changed(),
+    versions: () => trainedVersions(client, target),
+  });
+  const cards = templateCards({
+    choose: (template) => {
+      fields.setTemplate(template);
+      changed();
+    },
+    refresh: () => refreshTemplates(),
   });
   const training = trainingChoice(() => {
     fields.setExamples(training.examples);
@@ -60,16 +58,8 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
     'div',
     { class: 'dft-form', hidden: true },
     title,
-    h(
-      'section',
-      { class: 'dft-settings dft-identity', 'aria-label': 'Model' },
-      idField,
-      labelled('Type', type),
-      labelled('Description', description),
-      labelled('Concepts', concepts.element, {
-        title: 'What the model tells apart; empty: all concepts of the app when training starts',
-      }),
-    ),
+    who.element,
+    type.element,
     cards.element,
     fields.element,
     h('section', { 'aria-label': 'Training' }, h('h3', {}, 'Training'), training.element),
@@ -81,15 +71,21 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
   const root = h('div', { class: 'dft-part dft-model-form', 'data-testid': 'model-form' }, state, form);
   host.append(root);
 
-  id.addEventListener('input', () => {
-    showIdFault('');
-    changed();
-  });
-  description.addEventListener('input', () => changed());
-
   function changed(): void {
-    const trainBody = training.read() ?? {};
-    python.set(code(trainBody));
+    python.set(
+      formCode({
+        app: target.app,
+        model,
+        id: who.id,
+        type: type.value,
+        template: cards.chosen?.id ?? '',
+        description: who.description,
+        concepts: who.concepts,
+        values: fields.values,
+        changed: fields.changed,
+        train: training.read() ?? {},
+      }),
+    );
     target.onValue?.({ template: cards.chosen?.id ?? '', ...fields.values });
     const dirty = model === null || content() !== saved;
     save.hidden = model !== null && !dirty;
@@ -101,61 +97,20 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
 
   /** What the model's record would be, to see whether something is to be saved. */
   function content(): string {
-    return JSON.stringify([cards.chosen?.id, description.value, concepts.values, fields.values]);
-  }
-
-  function code(body: Train): string {
-    const lines = connectLines(target.app);
-    const template = cards.chosen?.id ?? '';
-    const values = Object.entries(fields.changed);
-    const chosen = concepts.values.length > 0 ? concepts.values : null;
-    if (model === null) {
-      const keywords: [string, unknown][] = [
-        ['type', type.value],
-        ['template', template],
-        ...(description.value ? [['description', description.value] as [string, unknown]] : []),
-        ...(chosen ? [['concepts', chosen] as [string, unknown]] : []),
-        ...values,
-      ];
-      lines.push(`model = ${call('app.create_model', [id.value || 'my-model'], keywords)}`);
-    } else {
-      lines.push(`model = ${call('app.model', [model.id], [])}`);
-      const before = model.values;
-      const differing = Object.entries(fields.values).filter(
-        ([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name]),
-      );
-      const moved: [string, unknown][] = template !== model.template ? [['template', template]] : [];
-      if (differing.length + moved.length > 0) {
-        const method = moved.length > 0 ? 'model.update' : 'model.update_params';
-        lines.push(call(method, [], [...moved, ...differing]));
-      }
-    }
-    const choices: [string, unknown][] = [];
-    if (body.dataset) {
-      choices.push(['dataset', body.dataset]);
-    }
-    if (body.validation !== null && body.validation !== undefined) {
-      choices.push(['validation', body.validation]);
-    }
-    lines.push(`version = ${call('model.train', [], choices)}`);
-    return lines.join('\n');
+    return JSON.stringify([cards.chosen?.id, who.description, who.concepts, fields.values]);
   }
 
   /** Saves the model where there is something to save; null where it cannot be. */
   async function saveModel(): Promise<Model | null> {
     const right = await fields.check();
-    const wrongId = model === null ? checkId(id.value.trim()) : '';
-    if (wrongId) {
-      showIdFault(id.value.trim() ? wrongId : 'A model needs an id: ' + wrongId);
-      id.focus();
-    }
-    if (!right || wrongId || !cards.chosen) {
+    const named = model !== null || who.check();
+    if (!right || !named || !cards.chosen) {
       return null;
     }
     const body = {
       template: cards.chosen.id,
-      description: description.value,
-      concepts: concepts.values.length > 0 ? concepts.values : null,
+      description: who.description,
+      concepts: who.concepts,
       values: fields.values,
     };
     if (model !== null && content() === saved) {
@@ -166,7 +121,7 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
       model === null
         ? await client.call('create_model', {
             params: appParams,
-            body: { id: id.value.trim(), type: type.value, ...body } as CreateModel,
+            body: { id: who.id, type: type.value, ...body } as CreateModel,
           })
         : await client.call('update_model', { params: { ...appParams, model: model.id }, body });
     setModel(record);
@@ -199,28 +154,41 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
     const faults: Fault[] = error instanceof ApiError ? error.faults : [];
     const taken = error instanceof ApiError && error.code === 'Conflict' && model === null;
     if (taken || faults.some((fault) => fault.field === 'id')) {
-      showIdFault(messageOf(error));
-      id.focus();
+      who.showFault(messageOf(error));
       return;
+    }
+    if (fields.showFaults(faults)) {
+      return; // each stands beside its field
     }
     fill(outcome, failure(error));
     outcome.scrollIntoView({ block: 'nearest' });
   }
 
-  function showIdFault(text: string): void {
-    idFault.hidden = text === '';
-    idFault.textContent = text;
-    id.setAttribute('aria-invalid', String(text !== ''));
-  }
-
   function setModel(record: Model): void {
     model = record;
-    id.value = record.id;
-    id.readOnly = true;
-    type.disabled = true;
+    who.fix(record.id);
+    type.choose(record.type);
+    type.fix();
     title.textContent = record.id;
     saved = content();
     changed();
+  }
+
+  /** New template files appear, broken ones are listed; what was chosen and typed stays. */
+  async function refreshTemplates(): Promise<void> {
+    try {
+      const templates = await client.call('templates');
+      const before = cards.chosen;
+      type.show(templates.templates);
+      cards.show(templates);
+      cards.setType(type.value);
+      const now = templates.templates.find((template) => template.id === before?.id);
+      if (now?.hash !== before?.hash) {
+        cards.choose(before?.id ?? '');
+      }
+    } catch (error) {
+      notify(context, root, `The templates cannot be read: ${messageOf(error)}`, 'error');
+    }
   }
 
   async function refreshChoices(): Promise<void> {
@@ -230,7 +198,7 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
       client.call('concepts', { params: appParams }),
     ]);
     training.setDatasets(app, datasets);
-    concepts.setChoices(
+    who.setConceptChoices(
       known.map((concept) => ({ value: concept.name, hint: plural(concept.positives, 'input') })),
     );
     fields.setExamples(training.examples);
@@ -256,10 +224,15 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
         );
         return;
       }
-      cards.show(templates, record?.type ?? type.value);
+      cards.show(templates);
+      type.show(templates.templates);
       if (record) {
-        description.value = record.description;
-        concepts.set(record.concepts ?? []);
+        type.choose(record.type);
+      }
+      cards.setType(type.value);
+      if (record) {
+        who.description = record.description;
+        who.concepts = record.concepts;
         cards.choose(record.template);
         fields.setValues(record.values);
         setModel(record);

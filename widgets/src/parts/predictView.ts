@@ -128,9 +128,17 @@ export function predictView(host: HTMLElement, context: Context, target: Version
   let type = '';
   const { client } = context;
   const known = Promise.allSettled([
-    client.call('version', { params }).then((version) => (type = version.type)),
-    client.call('concepts', { params }).then((concepts) => learnConcepts(concepts.map(({ name }) => name))),
-  ]);
+    client.call('version', { params }),
+    client.call('concepts', { params }),
+  ]).then(([version, concepts]) => {
+    if (concepts.status === 'fulfilled') {
+      learnConcepts(concepts.value.map(({ name }) => name));
+    }
+    if (version.status === 'fulfilled') {
+      type = version.value.type;
+      learnConcepts(version.value.concepts);
+    }
+  });
 
   chooser.addEventListener('change', () => {
     const files = Array.from(chooser.files ?? []);

@@ -119,10 +119,13 @@ export function versionView(host: HTMLElement, context: Context, target: Version
 
   function drawEpochs(current: ModelVersion): void {
     const xs = run.epochs.map((epoch) => epoch.epoch);
-    const names = [...new Set(run.epochs.flatMap((epoch) => Object.keys(epoch.metrics)))];
+    const all = [...new Set(run.epochs.flatMap((epoch) => Object.keys(epoch.metrics)))];
     const series = (wanted: string[]): [string, (number | null)[]][] =>
       wanted.map((name) => [name, run.epochs.map((epoch) => epoch.metrics[name] ?? null)]);
     const isLoss = (name: string): boolean => /loss/.test(name);
+    const measured = (name: string): boolean =>
+      run.epochs.some((epoch) => typeof epoch.metrics[name] === 'number');
+    const names = all.filter(measured); // the data may have no small boxes, say
     const best = run.best?.epoch ?? current.best_epoch;
     const losses = series(names.filter(isLoss));
     scores.element.hidden = names.length === 0;
@@ -158,6 +161,7 @@ export function versionView(host: HTMLElement, context: Context, target: Version
         learnColours(),
       ]);
       if (!scope.disposed) {
+        learnConcepts(record.concepts);
         setVersion(history.events.reduce(advance, record));
       }
     } catch (error) {

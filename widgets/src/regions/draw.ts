@@ -17,6 +17,7 @@ export interface Look {
 }
 
 const HALO = 'rgb(0 0 0 / 55%)';
+const THIN = 1.5; // lines of a thumbnail, where a halo would swallow the colour
 const BACK = 0.3; // opacity of what steps back
 const FONT = 11;
 const LABEL = 15; // height of a name's field
@@ -70,7 +71,7 @@ function drawShape(
     context.fillStyle = strokeColour(shape.concept, lit ? 0.25 : 0.12);
     context.fill(path);
   }
-  context.lineWidth = line + 1.5;
+  context.lineWidth = line + (line < THIN ? 0.5 : 1.5);
   context.strokeStyle = HALO;
   context.stroke(path);
   context.lineWidth = line;

@@ -31,15 +31,25 @@ export function shapeList(options: ShapeListOptions): ShapeList {
     dot.style.background = strokeColour(shape.concept);
     dot.classList.toggle('dft-shape-ignored', shape.ignored);
     const name = shape.concept || (shape.ignored ? 'every concept' : '(no concept)');
-    const facts = [shape.ignored ? 'ignored' : '', KINDS[shape.kind], shapeExtent(shape, picture)];
+    const facts = [
+      shape.ignored ? 'ignored' : '',
+      shape.kind === 'box' ? '' : KINDS[shape.kind],
+      shapeExtent(shape, picture),
+    ].filter(Boolean);
     const { onRemove } = options;
     const made = h(
       'li',
-      { class: 'dft-shape', tabindex: 0, 'data-testid': 'region', 'data-concept': shape.concept },
+      {
+        class: 'dft-shape',
+        tabindex: 0,
+        title: [name, ...facts].join(' · '),
+        'data-testid': 'region',
+        'data-concept': shape.concept,
+      },
       dot,
       h('bdi', { class: 'dft-shape-name', title: name }, name),
       shape.value === null ? null : h('span', { class: 'dft-shape-value' }, score(shape.value)),
-      h('span', { class: 'dft-hint dft-shape-extent' }, facts.filter(Boolean).join(' · ')),
+      h('span', { class: 'dft-hint dft-shape-extent' }, facts.join(' · ')),
       onRemove &&
         button({
           label: `Delete this ${KINDS[shape.kind]} of ${name}`,

@@ -77,7 +77,7 @@ export function shapeExtent(shape: Shape, picture: Size): string {
   }
   if (shape.mask) {
     const share = coverage(shape.mask);
-    return share > 0 && share < 0.01 ? 'less than 1 % of the picture' : `${percent(share)} of the picture`;
+    return share > 0 && share < 0.01 ? 'below 1 %' : percent(share);
   }
   return `${at(right - left, picture.width)} × ${at(bottom - top, picture.height)} px`;
 }

@@ -47,7 +47,13 @@ export function previewSection(context: Context, target: AppTarget): Previews {
   );
   const threshold = slider('Show from', 0.5, 'preview-threshold', 'The least value of a region');
   const opacity = slider('Masks', 0.5, 'preview-opacity', 'How much a mask covers');
-  const regionTools = h('span', { class: 'dft-row dft-wrap' }, truth, threshold.element, opacity.element);
+  const regionTools = h(
+    'span',
+    { class: 'dft-row dft-wrap dft-preview-tools' },
+    truth,
+    threshold.element,
+    opacity.element,
+  );
   const previous = button({ label: 'Previous epoch', icon: 'previous', bare: true, onClick: () => move(-1) });
   const next = button({ label: 'Next epoch', icon: 'next', bare: true, onClick: () => move(1) });
   const grid = h('div', { class: 'dft-previews' });
