@@ -7,6 +7,7 @@ nothing else. Files that change are read again.
 
 from __future__ import annotations
 
+import builtins
 import os
 import threading
 from collections.abc import Iterable, Mapping
@@ -15,9 +16,11 @@ from typing import Any
 
 from jupyter_core.paths import jupyter_path
 
+from deepft_lab import params
 from deepft_lab.errors import InvalidParams, NotFound, TemplateError, WeightsNotFound
 from deepft_lab.records import BrokenTemplate, Fault, Template, TemplateList
 from deepft_lab.training import recipes, template_file
+from deepft_lab.training.recipes.parts import Weights
 
 NO_WEIGHTS = "None"
 _Stamp = tuple[int, int]  # modification time (ns) and size
@@ -60,15 +63,18 @@ class Catalog:
         )
         return TemplateList(templates=ordered, broken=broken)
 
-    def get(self, name: str) -> Template:
-        """The template of an id or an alias. Raises NotFound, or TemplateError where its file is broken."""
+    def get(self, name: str, type: str | None = None) -> Template:
+        """The template of an id or an alias. Raises NotFound, or TemplateError where its file is broken.
+
+        Templates of different types may share an alias: one of `type` comes first.
+        """
         listed = self.list()
         for template in listed.templates:
             if template.id == name:
                 return template
-        for template in listed.templates:
-            if name in template.aliases:
-                return template
+        named = [template for template in listed.templates if name in template.aliases]
+        if named:
+            return next((template for template in named if template.type == type), named[0])
         for broken in listed.broken:
             if Path(broken.origin).stem == name:
                 raise TemplateError(f"The template file {broken.origin} cannot be used.", broken.faults)
@@ -83,7 +89,7 @@ class Catalog:
         choice = values.get("pretrained_weights", NO_WEIGHTS)
         if choice in (None, NO_WEIGHTS):
             return None
-        weights = recipes.read(template.recipe, template.type).weights.get(choice)
+        weights = recipes.settled(recipes.read(template.recipe, template.type), values).weights.get(choice)
         if weights is None:
             reason = f"The template {template.id} has no weights called {choice!r}."
             raise InvalidParams(reason, [Fault("pretrained_weights", choice, reason)])
@@ -98,6 +104,23 @@ class Catalog:
         raise WeightsNotFound(
             _not_found(template, choice, file, own, cached), [Fault("pretrained_weights", choice, file)]
         )
+
+    def published(self, name: str) -> builtins.list[str]:
+        """What `jupyter deepft weights fetch` may download for a template, an alias, an architecture or a file's name:
+        repositories and files, the first ones first. A name that nothing here bears stands for itself."""
+        templates = self.list().templates
+        chosen = [template for template in templates if name == template.id or name in template.aliases]
+        found: builtins.list[Weights] = []
+        for template in chosen:
+            plan = recipes.settled(recipes.read(template.recipe, template.type), params.defaults(template.fields))
+            found += plan.weights.values()
+        if not chosen:
+            for template in templates:
+                plan = recipes.read(template.recipe, template.type)
+                every = [plan.weights, *(variant.weights for variant in plan.variants.values())]
+                found += [weights for choices in every for weights in choices.values() if weights.file == name]
+        sources = [source for weights in found for source in (*weights.hub, weights.huggingface) if source]
+        return [*dict.fromkeys(sources)] or [name]
 
     def _files(self) -> Iterable[Path]:
         for folder in self.template_folders():
@@ -131,13 +154,12 @@ def _hugging_face(repository: str) -> Path:
 
 
 def _not_found(template: Template, choice: str, file: str, own: list[Path], cached: list[Path]) -> str:
-    architecture = template.recipe.get("architecture", template.id)
     places = "".join(f"\n  {path}" for path in own + cached)
     return (
         f"The {choice} weights of {template.id} are not on this machine. Looked for:{places}\n"
         f"Either put {file} into one of the first {len(own)} folders "
         f"(`jupyter deepft weights convert` makes one of a .pth file; with a network, "
-        f"`jupyter deepft weights fetch {architecture}` downloads torchvision's), "
+        f"`jupyter deepft weights fetch {file.removesuffix('.safetensors')}` downloads what is published), "
         f"or train from a random start with pretrained_weights = {NO_WEIGHTS}."
     )
 

@@ -4,6 +4,7 @@
     jupyter deepft demo                       train on real handwritten digits, and predict
     jupyter deepft doctor                     what is found here, and what to do about each fault
     jupyter deepft weights convert IN OUT     a safetensors file from a person's own .pth file
+    jupyter deepft weights fetch NAME         a template's published weights, into the cache of their library
 
 `jupyter deepft --help-all` lists every setting of the server.
 """
@@ -42,6 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
         return doctor(rest)
     if command == "weights":
         # torch never comes into this process.
+        if rest[:1] == ["fetch"] and len(rest) == 2 and not rest[1].startswith("-"):
+            from deepft_lab.catalog import Catalog
+
+            rest = ["fetch", *Catalog().published(rest[1])]
         return subprocess.run([sys.executable, "-m", "deepft_lab.training.weights", *rest], check=False).returncode
     print(f"jupyter deepft has no command {command!r}.\n{__doc__}", file=sys.stderr)
     return 2

@@ -128,7 +128,7 @@ def _template(lab: Lab, type: str, wanted: str | None) -> Template:
             raise InvalidParams(reason, [Fault("type", type, reason)])
         return next((template for template in of_type if template.recommended), of_type[0])
     try:
-        template = lab.catalog.get(wanted)
+        template = lab.catalog.get(wanted, type)
     except NotFound as error:
         raise InvalidParams(error.message, [Fault("template", wanted, error.message)]) from None
     if template.type != type:

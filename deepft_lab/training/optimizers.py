@@ -73,5 +73,7 @@ class Lamb(torch.optim.Optimizer):
 OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], Optimizer], torch.optim.Optimizer]] = {
     "adamw": lambda groups, settings: torch.optim.AdamW(groups, lr=0.0, fused=True),
     "lamb": lambda groups, settings: Lamb(groups, lr=0.0),
-    "sgd": lambda groups, settings: torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, nesterov=True),
+    "sgd": lambda groups, settings: torch.optim.SGD(
+        groups, lr=0.0, momentum=settings.momentum, nesterov=settings.nesterov and settings.momentum > 0
+    ),
 }

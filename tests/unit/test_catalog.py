@@ -104,7 +104,7 @@ def test_a_broken_file_is_listed_with_all_its_faults_and_hides_nothing(alone: Pa
     faulty["fields"][3]["default"] = "1e-5"
     faulty["recipe"]["architecture"] = "os.system"
     faulty["recipe"]["loss"] = {"exclusive": "hinge"}
-    faulty["fields"] = [field for field in faulty["fields"] if field["name"] != "weight_decay"]
+    faulty["fields"] = [field for field in faulty["fields"] if field["name"] != "num_epochs"]
     (alone / "broken.yaml").write_text(yaml.safe_dump(faulty))
     (alone / "nonsense.yaml").write_text("a: [")
     listed = Catalog([alone]).list()
@@ -112,7 +112,7 @@ def test_a_broken_file_is_listed_with_all_its_faults_and_hides_nothing(alone: Pa
     broken = {Path(found.origin).name: found.faults for found in listed.broken}
     assert {fault.field for fault in broken["broken.yaml"]} == {
         "id", "surprise", "summary", "fields.image_size.default", "fields.batch_size.type",
-        "fields.per_item_lrate.default", "recipe.architecture", "recipe.loss.exclusive", "fields.weight_decay",
+        "fields.per_item_lrate.default", "recipe.architecture", "recipe.loss.exclusive", "fields.num_epochs",
     }  # fmt: skip
     assert "1.0e-5" in next(f.reason for f in broken["broken.yaml"] if f.field == "fields.per_item_lrate.default")
     assert len(broken["nonsense.yaml"]) == 1

@@ -56,6 +56,7 @@ class Optimizer(Part, frozen=True):
 
     name: Literal["adamw", "lamb", "sgd"]
     momentum: Share = 0.9  # sgd; a field of the template of that name comes first
+    nesterov: bool = True  # sgd with momentum
     weight_decay: Share = 0.0  # where the template has no field of that name
     head_lrate_factor: Positive = 1.0  # the new head's learning rate, over that of a pretrained graph
     clip_norm: Positive | None = None  # largest norm of all gradients together

@@ -19,5 +19,6 @@ def make(
     """The task of a type, with its settings."""
     module, name = _TASKS[model_type]
     kind = getattr(import_module(f"{__name__}.{module}"), name)
-    plan = with_level(recipes.read(recipe, model_type), values.get("augmentation", "template"))
+    plan = recipes.settled(recipes.read(recipe, model_type), values)
+    plan = with_level(plan, values.get("augmentation", "template"))
     return kind(plan, values, concepts, exclusive=exclusive)
