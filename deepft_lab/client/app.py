@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +74,16 @@ class App:
         format: str = "auto",
         dry_run: bool = False,
         *,
+        values: Mapping[Any, str] | None = None,
         progress: Progress | None = None,
     ) -> UploadReport:
         """Uploads pictures: a file, a folder with all below it, or a list of these (and of PIL images).
+
+        `format`: "auto" looks whether a folder holds annotations, "voc", "coco" and "masks" say which; "folders" makes
+        the folders concepts, "images" takes pictures alone. Annotated pictures come with their regions, and their
+        splits become datasets unless `dataset` is given. `values` says what the pixels of masks mean:
+        {128: "cytoplasm", 255: "nucleus"}. Where an input is there already, what the files say of it replaces its
+        regions of the format's kinds (voc: boxes; coco: boxes, polygons and masks; masks: masks).
 
         `concepts`: names that each input gets; or "folders": the name of the folder that a file lies in. `metadata` is
         any JSON object. The same content twice is one input, which then gets the settings of both. `dry_run` says what
@@ -89,6 +96,7 @@ class App:
             concepts=concepts,
             metadata=metadata,
             format=format,
+            values=values,
             dry_run=dry_run,
             progress=progress,
         )
@@ -156,6 +164,26 @@ class App:
         )
         return self.call("annotate", body=body)
 
+    def annotate_regions(
+        self,
+        input: InputLike,
+        add: records.Region | Sequence[records.Region] = (),
+        remove: int | records.Region | Sequence[int | records.Region] = (),
+        replace: bool = False,
+    ) -> records.AnnotatedRegions:
+        """Puts regions on an input and takes others away (by id). `replace`: all that were there go, but for those
+        that are the same.
+
+        A region is `box(concept, left, top, right, bottom)`, `polygon(concept, points)`, `mask(concept, array)` or
+        `point(concept, x, y)` of `deepft_lab.regions`, in fractions of the picture. What reaches beyond the picture is
+        clipped, what has no size left out: `warnings` of the answer say so.
+        """
+        given = [add] if isinstance(add, records.Region) else list(add)
+        gone = [remove] if isinstance(remove, (int, records.Region)) else list(remove)
+        ids = [each.id if isinstance(each, records.Region) else each for each in gone]
+        change = records.InputRegions(input=_id(input), add=given, remove=ids, replace=replace)
+        return self.call("annotate_regions", body=records.AnnotateRegions(inputs=[change]))
+
     def concepts(self) -> Table[records.Concept]:
         return Table(self.call("concepts"), "Concepts")
 
@@ -213,7 +241,7 @@ class App:
         return import_module("deepft_lab.widgets").UploadPanel(self, **options)
 
     def annotate_panel(self, *arguments: Any, **options: Any) -> Any:
-        """A panel to put concepts on inputs."""
+        """A panel to put concepts on inputs, or (kind="box", "polygon" or "point") regions."""
         return import_module("deepft_lab.widgets").AnnotatePanel(self, *arguments, **options)
 
     # -- underneath --

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ COLUMNS = {
     "Concept": ("name", "positives", "negatives"),
     "Dataset": ("id", "inputs", "versions"),
     "DatasetVersion": ("id", "dataset", "inputs", "concepts"),
-    "Input": ("id", "name", "width", "height", "datasets", "labels", "metadata"),
+    "Input": ("id", "name", "width", "height", "datasets", "labels", "regions", "metadata"),
     "Usage": ("user", "app", "model", "version", "attempt", "started", "seconds", "gpu_hours", "cost"),
     "App": ("id", "owner", "inputs", "concepts", "datasets", "models"),
     "Model": ("id", "type", "template", "versions", "concepts"),
@@ -48,6 +49,9 @@ def _cell(name: str, value: Any) -> Any:
         return shown.when(value)
     if name == "labels":
         return [label.concept if label.positive else f"not {label.concept}" for label in value]
+    if name == "regions":
+        counts = Counter(region.concept or "any" if not region.ignored else "ignored" for region in value)
+        return [f"{concept} x {count}" if count > 1 else concept for concept, count in sorted(counts.items())]
     if isinstance(value, dict):
         return [f"{key}: {shown.words(item)}" for key, item in value.items()]
     return value

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from deepft_lab import errors, records
+from deepft_lab import errors, formats, records
 from deepft_lab.api import OPERATIONS
 from deepft_lab.client import shown
+from deepft_lab.formats import SUFFIXES
 
 if TYPE_CHECKING:
     from deepft_lab.client.app import App
 
 PARALLEL = 4
 IN_MEMORY = 8 * 1024 * 1024  # larger files are read while they are sent
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif"})
-FORMATS = ("auto", "images", "folders")
+FORMATS = ("auto", "images", "folders", *formats.FORMATS)
 
 Sources = Any  # str | Path | bytes | PIL image | a list of these
 Progress = Callable[[int, int], None]
@@ -48,6 +48,8 @@ class UploadReport:
         self.errors: list[tuple[str, str]] = []
         self.warnings: list[str] = []
         self.inputs: list[str] = []  # ids of all inputs that the files are now
+        self.regions = 0  # that the files' annotations hold, without those that were left out
+        self.format = "images"  # as it was recognised
         self.dry_run = dry_run
 
     def note(self, file: records.UploadedFile) -> None:
@@ -63,6 +65,7 @@ class UploadReport:
     def __repr__(self) -> str:
         parts = [f"{len(self.added)} added", shown.count(len(self.duplicates), "duplicate")]
         parts += [shown.count(len(self.errors), "error")]
+        parts += [shown.count(self.regions, "region")] if self.format in formats.FORMATS else []
         parts += [shown.count(len(self.warnings), "warning")] if self.warnings else []
         return f"<UploadReport{' of a dry run' if self.dry_run else ''}: {', '.join(parts)}>"
 
@@ -90,6 +93,7 @@ def upload(
     concepts: str | Sequence[str] | None,
     metadata: dict[str, Any] | None,
     format: str,
+    values: Mapping[Any, str] | None,
     dry_run: bool,
     progress: Progress | None,
 ) -> UploadReport:
@@ -102,7 +106,7 @@ def upload(
         raise errors.InvalidRequest(f"metadata is an object such as {{'site': 'A'}}, not {metadata!r}.")
     from_folders = concepts == "folders" or (format == "folders" and concepts is None)
     names = [] if from_folders or concepts is None else [concepts] if isinstance(concepts, str) else list(concepts)
-    items = list(collect(sources))
+    show = progress or _line(sys.stderr)
     settings = records.CreateUpload(
         dataset=dataset,
         concepts=names,
@@ -110,13 +114,19 @@ def upload(
         metadata=metadata or {},
         dry_run=dry_run,
     )
-    created = app.call("create_upload", body=settings)
     report = UploadReport(dry_run)
-    show = progress or _line(sys.stderr)
+    reading = None if from_folders else _annotations(sources, format, values)
+    if reading is not None:
+        from deepft_lab.client.annotated import upload_annotated
+
+        upload_annotated(app, reading, Path(sources).expanduser().resolve(), settings, report, show)
+        return report
+    items = list(collect(sources))
+    created = app.call("create_upload", body=settings)
     done = 0
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="deepft-upload") as pool:
         try:
-            for outcome in pool.map(lambda item: _send(app, created.id, item), items):
+            for outcome in pool.map(lambda item: send(app, created.id, item), items):
                 done += 1
                 report.note(outcome)
                 show(done, len(items))
@@ -173,7 +183,20 @@ def _text(path: Path) -> str:
     return path.as_posix().encode("utf-8", "replace").decode()
 
 
-def _send(app: App, upload: str, item: Item) -> records.UploadedFile:
+def _annotations(sources: Sources, format: str, values: Mapping[Any, str] | None) -> formats.Reading | None:
+    """The annotations of a folder; None where it has none, or where pictures alone are meant."""
+    if format in ("images", "folders") and values is None:
+        return None
+    if isinstance(sources, (str, Path)) and Path(sources).expanduser().is_dir():
+        return formats.read(Path(sources).expanduser(), format, values)
+    if format == "auto" and values is None:
+        return None
+    if isinstance(sources, (str, Path)) and not Path(sources).expanduser().exists():
+        raise errors.InvalidRequest(f"There is no file or folder {str(sources)!r}.")
+    raise errors.InvalidRequest(f"Annotations of the format {format!r} are read from one folder; give its path.")
+
+
+def send(app: App, upload: str, item: Item) -> records.UploadedFile:
     """One file. A fault of this file is its outcome; a fault of all (no room, no right) is raised."""
     if item.reason:
         return records.UploadedFile(name=item.name, outcome="error", reason=item.reason)

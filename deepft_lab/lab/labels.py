@@ -61,8 +61,11 @@ def make_concepts(connection: Connection, app: int, names: Iterable[str]) -> dic
     """The keys of the concepts; those that are not there are created."""
     names = list(names)
     now = time.time()
-    missing = [name for name in names if name not in _keys(connection, app, names)]
-    upsert(connection, t.concepts, [{"app": app, "name": name, "created": now} for name in missing], ("app", "name"))
+    known = _keys(connection, app, names)
+    missing = [{"app": app, "name": name, "created": now} for name in names if name not in known]
+    if not missing:
+        return known
+    upsert(connection, t.concepts, missing, ("app", "name"))
     return _keys(connection, app, names)
 
 

@@ -109,6 +109,9 @@ def _resumed(view: Progress, event: Event, data: dict[str, Any]) -> None:
     view.step = int(data.get("from_step") or 0)
     view.state = "training"
     view.seconds_left = None
+    view.said_end, view.stopping, view.reason, view.traceback = False, False, "", ""
+    if view.step == 0:
+        view.warnings = []
     view.history = [epoch for epoch in view.history if epoch.step <= view.step]
     view.epoch = view.history[-1].number if view.history else 0
     _from_history(view)

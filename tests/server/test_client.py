@@ -112,7 +112,7 @@ def test_bytes_and_pil_images_are_uploaded_too(app: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"format": "coco"}, "coco.*come later"),
+        ({"format": "yolo"}, "yolo.*come later"),
         ({"metadata": ["a"]}, "metadata is an object"),
         ({"paths": "/no/such/folder"}, "no file or folder"),
         ({"paths": 5}, "not int"),
