@@ -36,7 +36,7 @@ def model_folder(folder: Path, architecture: str, concepts: list[str]) -> Path:
         type="visual-classifier", recipe=recipe, values={"image_size": 224}, concepts=concepts, exclusive=True,
         template="", template_hash="", job="", version="", best_epoch=1, metrics={},
     )  # fmt: skip
-    checkpoints.save_best(folder, ARCHITECTURES[architecture].build(len(concepts), 0.0))
+    checkpoints.save_best(folder, ARCHITECTURES[architecture].build(len(concepts), 0.0), epoch=1)
     return checkpoints.publish(folder, card)
 
 

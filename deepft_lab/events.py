@@ -1,13 +1,14 @@
 """events.jsonl: what a job says, one JSON object a line, written by the worker's first rank alone.
 
 Kinds and their data:
-    started     ranks, device, precision, threads, train, validation, epochs, steps_per_epoch, steps, lrate, best_metric,
-                stored_side (pixels; null: whole pictures), decoded (pictures that the cache did not have)
+    started     ranks, device, precision, threads, train, validation, epochs, steps_per_epoch, steps, lrate,
+                best_metric, stored_side (pixels; null: whole pictures), decoded (pictures that the cache did not have)
     step        epoch, loss, lrate, images_per_second, seconds_left, memory (bytes), gpu_memory, gpu_utilisation, cpu
     epoch       epoch, train_loss, metrics {name: value}, metrics_by_concept {concept: {name: value}}, best, seconds
     preview     epoch, images (records.Preview: the same validation images each time), seconds
     checkpoint  epoch, path, seconds
-    quote       seconds, memory (bytes a rank), gpu_memory, micro_batch, source (probe or run)
+    quote       seconds, memory (bytes a rank), gpu_memory, micro_batch, source (probe or run), warm_up (seconds of
+                compiling; only there where the network is compiled)
     warning     message
     stopping    reason
     resumed     from_step
@@ -15,7 +16,8 @@ Kinds and their data:
     failed      reason, traceback
 
 `seq` counts from 1 without gaps over all attempts. A resumed worker cuts a torn last line, goes on counting and says
-`resumed{from_step}`: :func:`fold` then drops the later steps of the attempt before.
+`resumed{from_step}`: :func:`fold` then drops the later steps of the attempts before. One that found no checkpoint says
+`resumed{from_step: 0}` and begins anew, with `started`; one that goes on does not say `started` again.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from typing import Any
 import msgspec
 
 from deepft_lab.records import Event
+
+_ENDINGS = ("stopping", "finished", "failed")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Event).decode
@@ -93,11 +97,14 @@ def cut_torn_line(path: str | Path) -> int:
 
 
 def fold(events: Iterable[Event]) -> list[Event]:
-    """The view without doubles: at each `resumed{from_step}`, what earlier attempts said of later steps is dropped."""
+    """The view without doubles: at each `resumed{from_step}`, what was said before of later steps is dropped.
+
+    From step 0 nothing of what was said before stays; how an earlier attempt ended never does.
+    """
     folded: list[Event] = []
     for event in events:
         if event.kind == "resumed":
             from_step = int(event.data.get("from_step", 0))
-            folded = [e for e in folded if e.attempt == event.attempt or e.step <= from_step]
+            folded = [e for e in folded if 0 < from_step >= e.step and e.kind not in _ENDINGS]
         folded.append(event)
     return folded

@@ -1,6 +1,7 @@
 """The main of a rank: `python -m deepft_lab.worker JOB_FOLDER`, started by `accelerate launch`.
 
-The first rank writes events.jsonl and result.json. Whatever goes wrong ends as a reason in words.
+The first rank writes events.jsonl and result.json. Whatever goes wrong ends as a reason in words. SIGTERM ends it, and
+SIGUSR1 has it write its state and go on, each after the step in hand.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from deepft_lab.errors import DeepFTError
 from deepft_lab.events import EventWriter
 
 TRACE_LINES = 20
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(folder: Path) -> int:
@@ -25,14 +28,29 @@ def main(folder: Path) -> int:
     spec = job_folder.read(folder / "spec.json", job_folder.JobSpec)
     events = EventWriter(folder / "events.jsonl", spec.attempt) if rank == 0 else None
 
+    waiting: list[tuple[str, int, dict[str, Any]]] = []  # events for which there was no room
+
     def say(kind: str, step: int = 0, **data: Any) -> None:
-        if events is not None:
-            events.write(kind, step, **data)
-            _print(kind, step, data)
+        if events is None:
+            return
+        _print(kind, step, data)
+        waiting.append((kind, step, data))
+        try:
+            while waiting:
+                kind, step, data = waiting[0]
+                events.write(kind, step, **data)
+                del waiting[0]
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            waiting[:] = [event for event in waiting if event[0] != "step"]  # of these the next ones tell enough
 
     try:
         from deepft_lab.training.loop import train  # torch: seconds, and it may fail
+        from deepft_lab.training.signals import listen
 
+        if threading.current_thread() is threading.main_thread():
+            listen()
         result = train(spec, folder, say)
     except Exception as error:  # the border: everything ends as words
         traceback.print_exc()
@@ -57,7 +75,7 @@ def in_words(error: Exception, spec: job_folder.JobSpec, rank: int = 0) -> str:
         )
     elif isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error):
         reason = f"The machine's memory is full. Take a smaller batch_size than {spec.values.get('batch_size')}."
-    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    elif isinstance(error, OSError) and error.errno in NO_ROOM:
         reason = f"The disk is full ({error.filename or 'in the job folder'}). Make room and train again."
     else:
         reason = f"{type(error).__name__}: {error}"

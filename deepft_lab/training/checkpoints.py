@@ -1,7 +1,8 @@
-"""Checkpoints and the finished model. Only the best is kept, and `model/` is there whole or not at all."""
+"""The best weights of a run and the finished model. `model/` is there whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -18,7 +19,7 @@ from deepft_lab.training.weights import load
 FORMAT = 2
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
-BEST = "checkpoints/best.safetensors"
+CHECKPOINTS = "checkpoints"  # of the job folder; also state.py's
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,30 +40,60 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     code_version: str = ""
 
 
-def save_best(folder: Path, model: nn.Module) -> str:
-    """Writes the model's tensors over those of the best before; returns the path within the job folder."""
-    path = folder / BEST
+def best_path(epoch: int) -> str:
+    """Where the best weights lie within the job folder while it is this epoch's."""
+    return f"{CHECKPOINTS}/best-{epoch}.safetensors"
+
+
+def save_best(folder: Path, model: nn.Module, epoch: int) -> str:
+    """Writes the tensors of the best epoch so far; returns the path within the job folder.
+
+    Those of the best before stay until :func:`forget` takes them: the state of a resumable run may name them.
+    """
+    path = folder / best_path(epoch)
     path.parent.mkdir(exist_ok=True)
     tensors: dict[str, Tensor] = {key: tensor.cpu().contiguous() for key, tensor in model.state_dict().items()}
     neighbour = path.with_name(f".{path.name}.tmp")
-    save_file(tensors, neighbour)
-    with neighbour.open("rb") as file:
-        os.fsync(file.fileno())
-    neighbour.replace(path)
-    return BEST
+    try:
+        save_file(tensors, neighbour)
+        with neighbour.open("rb") as file:
+            os.fsync(file.fileno())
+        neighbour.replace(path)
+    except BaseException as error:
+        neighbour.unlink(missing_ok=True)
+        if type(error).__name__ == "SafetensorError" and "os error" in str(error):  # its own word for a full disk
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
+    return best_path(epoch)
+
+
+def forget(folder: Path, keep: set[int]) -> None:
+    """Removes the weights of epochs that are the best no longer."""
+    kept = {Path(best_path(epoch)).name for epoch in keep}
+    for path in (folder / CHECKPOINTS).glob("best-*.safetensors"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
 
 
 def publish(folder: Path, card: Card) -> Path:
-    """Makes `model/` of the best checkpoint and its card, and takes `checkpoints/` away."""
+    """Makes `model/` of the best weights and its card. `checkpoints/` stays, so that a kill now loses nothing."""
     made, target = folder / ".model.tmp", folder / "model"
     for left in (made, target):
         shutil.rmtree(left, ignore_errors=True)
     made.mkdir()
-    (folder / BEST).replace(made / WEIGHTS)
+    best = folder / best_path(card.best_epoch)
+    try:
+        os.link(best, made / WEIGHTS)
+    except OSError:  # a file system without links
+        shutil.copyfile(best, made / WEIGHTS)
     job_folder.write(made / CARD, card)
     made.replace(target)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return target
+
+
+def clear(folder: Path) -> None:
+    """Takes `checkpoints/` away, at the end of a run that has published its model."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def read_card(model_folder: Path) -> Card:

@@ -3,15 +3,16 @@
     train(spec, folder, say) -> Result
 
 `say(kind, step, **data)` reports; only the first rank's words are kept. What a kind of training is made of stands in
-`task.py`, and each kind in its own file below `tasks/`.
+`task.py`, and each kind in its own file below `tasks/`. A folder that holds a checkpoint is gone on with (`state.py`).
 """
 
 from __future__ import annotations
 
+import copy
 import math
-import os
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,21 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from deepft_lab import manifest as manifests
 from deepft_lab import params
 from deepft_lab.errors import DeepFTError
 from deepft_lab.spec import JobSpec, Result
-from deepft_lab.training import checkpoints, data, optimizers, pictures, schedules, tasks
-from deepft_lab.training.architectures import normalisation_layers
+from deepft_lab.training import checkpoints, data, inheriting, material, optimizers, schedules, tasks
+from deepft_lab.training.averaging import Average
 from deepft_lab.training.evaluation import Evaluation
+from deepft_lab.training.fitting import fit
+from deepft_lab.training.gradients import Gradients
+from deepft_lab.training.losses import Losses, NotFinite
 from deepft_lab.training.progress import Progress
+from deepft_lab.training.signals import asked
+from deepft_lab.training.state import LAST, Remaining, Run, States, restore
 
 Say = Callable[..., Any]
-_UNREADABLE = 0.05  # share of pictures that may be unreadable (the tolerance of 5 % is the reference service's)
-NORM_STEPS = 10  # of plain averaging in batch norm from a random start; its usual momentum of 0.1 is reached then
-_STOP_EVERY = 10  # steps between two looks at the stop file where ranks must agree on GPUs; on CPUs each step
+_NAMED = 12  # inputs of a batch that an error names
 
 
 def train(spec: JobSpec, folder: Path, say: Say) -> Result:
@@ -41,76 +44,58 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     task = tasks.make(spec.type, spec.template.recipe, values, spec.concepts, exclusive=spec.exclusive)
     task.check()
     batch_size, epochs = values["batch_size"], values["num_epochs"]
-    warnings: list[str] = []
 
-    def warn(message: str) -> None:
-        warnings.append(message)
-        say("warning", message=message)
-
-    # Processes, devices, seeds.
+    # Processes, devices, and what an attempt before has left.
     torch.set_num_threads(spec.threads)
     on_gpu = bool(spec.gpus)
-    precision = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "no"
+    precision, precision_fault = _precision(values.get("mixed_precision", "auto"), on_gpu)
     accelerator = Accelerator(mixed_precision=precision, cpu=not on_gpu)
     rank, ranks, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     if ranks != spec.ranks:
         raise DeepFTError(f"The launcher started {ranks} processes where the job asked for {spec.ranks}.")
-    torch.manual_seed(spec.seed)
+    torch.manual_seed(spec.seed)  # all ranks begin with the same network
     torch.set_flush_denormal(True)
     torch.backends.cudnn.benchmark = on_gpu
+    states = States(folder)
+    left = states.read(ranks)
+    run, tensors = left or (Run(ranks=ranks), None)
+    if left is not None or _has_events(folder):
+        say("resumed", run.step, from_step=run.step)
 
-    # Pictures: decoded once, by the first rank, into the cache that jobs share.
-    training = manifests.load(folder / "train.jsonl")
-    validation = _validation(folder)
-    entries = training.entries + validation.entries
-    side = pictures.stored_side(task)
-    stored = pictures.gather(
-        spec, folder, entries, side,
-        threads=spec.threads * ranks, first=accelerator.is_main_process, wait=accelerator.wait_for_everyone,
-    )  # fmt: skip
-    if stored.refused:
-        warn(stored.refused)
-    unreadable = list(stored.unreadable.items())
-    for place, reason in unreadable[:10]:
-        warn(f"Input {entries[place].input} is left out: {reason}")
-    if len(unreadable) > 10:
-        warn(f"{len(unreadable) - 10} more inputs are left out because they cannot be read.")
-    if len(unreadable) > _UNREADABLE * len(entries):
-        raise DeepFTError(f"{len(unreadable)} of {len(entries)} inputs cannot be read; first: {unreadable[0][1]}")
+    steps = 0  # of the whole run; 0 until training begins
+
+    def warn(message: str) -> None:
+        if message not in run.warnings:
+            run.warnings.append(message)
+            say("warning", min(run.step + 1, steps), message=message)
+
+    if precision_fault:
+        warn(precision_fault)
 
     # Examples and their batches.
-    def examples(manifest: manifests.Manifest, first: int) -> data.Examples:
-        targets = task.targets(manifest)
-        kept = [row for row in range(len(manifest.entries)) if first + row not in stored.unreadable]
-        places = [first + row for row in kept]
-        known = targets[kept] if isinstance(targets, torch.Tensor) else [targets[row] for row in kept]
-        return data.Examples(stored, places, [manifest.entries[row] for row in kept], known, task, spec.seed)
-
-    train_examples = examples(training, 0)
-    validation_examples = examples(validation, len(training.entries))
-    if not len(train_examples):
-        raise DeepFTError("There is no input to train on.")
-    for message in task.complaints(train_examples.targets):
-        warn(message)
-    if not len(validation_examples):
-        warn("There is no input to validate on: no metrics, and the last epoch's checkpoint is the model.")
+    found = material.gather(spec, folder, task, accelerator, warn)
+    if values.get("class_weights") == "balanced" and (words := task.balance(found.training.targets)):
+        warn(words)
     workers = min(8, max(1, spec.threads - 1)) if on_gpu else 0  # on a CPU they would only take turns with the network
     order = data.TrainingOrder(
-        len(train_examples),
+        len(found.training),
         batch_size=batch_size,
         seed=spec.seed,
-        items=params.items_per_epoch(values, len(train_examples)),
+        items=params.items_per_epoch(values, len(found.training)),
         repeats=task.repeats,
         rank=rank,
         ranks=ranks,
     )
-    validation_order = data.ValidationOrder(len(validation_examples), batch_size=batch_size, rank=rank, ranks=ranks)
-    train_batches = data.batches(train_examples, order, workers=workers, pin=on_gpu)
-    validation_batches = data.batches(validation_examples, validation_order, workers=min(workers, 2), pin=on_gpu)
+    remaining = Remaining(order)
+    validation_order = data.ValidationOrder(len(found.validation), batch_size=batch_size, rank=rank, ranks=ranks)
+    train_batches = data.batches(found.training, remaining, workers=workers, pin=on_gpu)  # type: ignore[arg-type]
+    validation_batches = data.batches(found.validation, validation_order, workers=min(workers, 2), pin=on_gpu)
 
     # Network, optimizer, learning rates.
-    pretrained = spec.weights is not None
-    model: nn.Module = task.build(spec.weights)
+    pretrained = spec.weights is not None or spec.resume_model is not None
+    model: nn.Module = task.build(None if spec.resume_model else spec.weights)
+    if spec.resume_model and (words := inheriting.inherit(task, model, Path(spec.resume_model))):
+        warn(words)
     optimizer = optimizers.build(
         task.plan.optimizer,
         model,
@@ -119,108 +104,71 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     )
     model, optimizer = accelerator.prepare(model, optimizer)
     bare: nn.Module = accelerator.unwrap_model(model)
-    norms = normalisation_layers(bare)
-    torch.manual_seed(spec.seed + rank)  # all began with the same network; what is dropped differs from rank to rank
-    steps = len(order) * epochs
+    average = Average(bare, values["ema"]) if values.get("ema") else None
+    total_steps = len(order) * epochs
     lrate = params.effective_lrate(values, ranks) or 0.0
     rates = schedules.plan(
-        values, lrate=lrate, images_a_step=batch_size * ranks, steps=steps, schedule=task.plan.schedule
+        values, lrate=lrate, images_a_step=batch_size * ranks, steps=total_steps, schedule=task.plan.schedule
     )
     lrate_at = schedules.SCHEDULES[task.plan.schedule.name]
     if rates.warmup < (values.get("warmup_iters") or 0):
-        warn(f"The run has {steps} steps: warm-up takes {rates.warmup} of them, not {values['warmup_iters']}.")
+        warn(f"The run has {total_steps} steps: warm-up takes {rates.warmup} of them, not {values['warmup_iters']}.")
     if (values.get("num_gpus") or 1) != ranks:
         warn(f"num_gpus is {values['num_gpus']}, but there is room for {ranks} here.")
 
-    progress = Progress(say, steps=steps, images_a_step=batch_size * ranks, epochs=epochs, gpu=on_gpu)
-    best_metric = task.best_metric(validation_examples.targets)
-    evaluation = Evaluation(task, validation_examples, validation_batches, validation_order, accelerator)
-    say(
-        "started",
-        ranks=ranks,
-        device=torch.cuda.get_device_name(device) if on_gpu else "CPU",
-        precision="bf16" if precision == "bf16" else "float32",
-        threads=spec.threads,
-        train=len(train_examples),
-        validation=len(validation_examples),
-        epochs=epochs,
-        steps_per_epoch=len(order),
-        steps=steps,
-        lrate=lrate,
-        best_metric=best_metric,
-        stored_side=side,
-        decoded=stored.decoded,
+    # How much of a batch memory holds at a time.
+    micro_batch = run.micro_batch or fit(
+        spec, folder, task, bare, found.training, accelerator, steps=total_steps, warn=warn, say=say
     )
+    gradients = Gradients(
+        task, accelerator, model, micro_batch=micro_batch, seed=spec.seed, pretrained=pretrained, warn=warn
+    )
+    if tensors is not None:
+        restore(tensors, bare, optimizer, accelerator, average)
+        tensors = left = None
+    if values.get("compile"):
+        torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+        bare.compile()
 
-    best: tuple[float, ...] | None = None
-    best_epoch = 0
-    metrics: dict[str, float | None] = {}
-    by_concept: dict[str, dict[str, float | None]] = {}
-    step, stopping = 0, False
-    for epoch in range(1, epochs + 1):
-        # Train for an epoch, or until somebody asks to stop.
-        epoch_started, order.epoch = time.monotonic(), epoch
-        total_loss, counted = torch.zeros((), device=device), 0
-        model.train()
-        if batch_size == 1:  # batch norm keeps its statistics where there is nothing to take them from
-            for layer in norms:
-                layer.eval()
-        for batch in train_batches:
-            if not pretrained and step < NORM_STEPS:  # the invented first statistics leave at once, not slowly
-                for layer in norms:
-                    layer.momentum = 1 / (step + 1)
-            for group in optimizer.param_groups:
-                group["lr"] = lrate_at(rates, step) * group["factor"]
-            prepared = task.prepare(batch.to(device), numpy.random.default_rng((spec.seed, epoch, step, rank)))
-            with accelerator.autocast():
-                loss = task.loss(model, prepared)
-            accelerator.backward(loss)
-            if task.plan.optimizer.clip_norm is not None:
-                accelerator.clip_grad_norm_(model.parameters(), task.plan.optimizer.clip_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-
-            step, counted = step + 1, counted + 1
-            total_loss += loss.detach()
-            if progress.due(step):
-                _require_finite(float(loss.detach()), epoch, step)
-                progress.report(step, epoch=epoch, loss=float(loss.detach()), lrate=lrate_at(rates, step - 1))
-            stopping = _asked_to_stop(folder, accelerator, step)
-            if stopping:
-                say("stopping", step, reason="asked to stop and keep the best")
-                break
-        train_loss = float(accelerator.reduce(total_loss / max(counted, 1), "mean"))
-        _require_finite(train_loss, epoch, step)
-        if stopping and best is not None and step < epoch * len(order):
-            break  # the best of the finished epochs stands
-
-        # Evaluate, and keep the best.
-        evaluation_started = time.monotonic()
-        metrics_now, by_concept_now = evaluation.run(bare)
-        figure = _place(metrics_now, best_metric, epoch)
-        is_best = best is None or figure > best
-        if is_best:
-            best, best_epoch, metrics, by_concept = figure, epoch, metrics_now, by_concept_now
-            if accelerator.is_main_process:
-                say("checkpoint", step, epoch=epoch, path=checkpoints.save_best(folder, bare))
-        progress.evaluated(time.monotonic() - evaluation_started)
-        if evaluation.previews:
-            say("preview", step, epoch=epoch, images=evaluation.previews)
+    evaluated = average.model if average is not None else bare
+    best_metric = task.best_metric(found.validation.targets)
+    evaluation = Evaluation(task, found.validation, validation_batches, validation_order, accelerator)
+    losses = Losses(device)
+    progress = Progress(
+        say, steps=total_steps, images_a_step=batch_size * ranks, epochs=epochs, validation=len(found.validation),
+        gpu=on_gpu, step=run.step, used=lambda: states.seconds,
+    )  # fmt: skip
+    if run.step == 0:
         say(
-            "epoch",
-            step,
-            epoch=epoch,
-            train_loss=train_loss,
-            metrics=metrics_now,
-            metrics_by_concept=by_concept_now,
-            best=is_best,
-            seconds=time.monotonic() - epoch_started,
+            "started",
+            ranks=ranks,
+            device=torch.cuda.get_device_name(device) if on_gpu else "CPU",
+            precision="float32" if precision == "no" else precision,
+            threads=spec.threads,
+            train=len(found.training),
+            validation=len(found.validation),
+            epochs=epochs,
+            steps_per_epoch=len(order),
+            steps=total_steps,
+            lrate=lrate,
+            best_metric=best_metric,
+            stored_side=found.side,
+            decoded=found.decoded,
         )
-        if stopping:
-            break
 
-    if accelerator.is_main_process:
-        card = checkpoints.Card(
+    def save() -> None:
+        """Writes the state of the run; a full disk is a warning, and the state before stays."""
+        begun = time.monotonic()
+        run.total_loss, run.micro_batch = losses.total, gradients.micro_batch
+        fault = states.write(run, bare, optimizer, accelerator, average) if accelerator.is_main_process else ""
+        if fault:
+            warn(f"{fault}: the run could not be written down at step {run.step}. What was written before stays.")
+        else:
+            say("checkpoint", run.step, epoch=run.epoch, path=LAST, seconds=states.cost)
+        progress.paused(time.monotonic() - begun)
+
+    def card() -> checkpoints.Card:
+        return checkpoints.Card(
             type=spec.type,
             recipe=spec.template.recipe,
             values=values,
@@ -230,46 +178,192 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
             template_hash=spec.template.hash,
             job=spec.job,
             version=spec.version,
-            best_epoch=best_epoch,
-            metrics=metrics,
+            best_epoch=run.best_epoch,
+            metrics=run.metrics,
             code_version=spec.code_version,
         )
-        checkpoints.publish(folder, card)
-    say("finished", step, metrics=metrics, metrics_by_concept=by_concept, best_epoch=best_epoch)
+
+    steps, stopping = total_steps, False
+    patience, seconds_allowed = values.get("early_stopping_patience") or 0, 60 * (values.get("max_minutes") or 0.0)
+    try:
+        while run.epoch <= epochs and not stopping:
+            # Train for an epoch, or until somebody asks to stop.
+            epoch_started = time.monotonic()
+            order.epoch, remaining.first = run.epoch, run.in_epoch
+            losses.begin(run.total_loss, run.in_epoch)
+            gradients.begin_epoch()
+            for batch in train_batches:
+                step = run.step
+                for group in optimizer.param_groups:
+                    group["lr"] = lrate_at(rates, step) * group["factor"]
+                prepared = task.prepare(batch.to(device), numpy.random.default_rng((spec.seed, run.epoch, step, rank)))
+                loss = gradients.of(prepared, step)
+                if task.plan.optimizer.clip_norm is not None:
+                    accelerator.clip_grad_norm_(model.parameters(), task.plan.optimizer.clip_norm)
+                if ranks > 1:
+                    loss = accelerator.reduce(loss, "mean")
+                losses.add(loss, step + 1)
+                optimizer.step()
+                optimizer.zero_grad()
+                if average is not None:
+                    average.update(step + 1)
+
+                run.step, run.in_epoch = step + 1, run.in_epoch + 1
+                if values.get("compile") and progress.warm_up is None:
+                    progress.warm_up = time.monotonic() - epoch_started
+                if progress.due(run.step):
+                    losses.check()
+                    progress.micro_batch = gradients.micro_batch
+                    progress.report(run.step, epoch=run.epoch, loss=float(loss), lrate=lrate_at(rates, step))
+                late = 0 < seconds_allowed < states.seconds
+                wish = asked(folder, accelerator, run.step, late=late, due=states.due)
+                inside = run.in_epoch < len(order)  # at its end an epoch is evaluated before it is written down
+                if (wish.save or wish.end) and inside:
+                    losses.check()
+                    save()
+                if wish.end and inside:
+                    raise DeepFTError(_ended(run, states))
+                if wish.stop or wish.late:
+                    stopping = True
+                    why = f"the {values['max_minutes']:g} minutes are over" if wish.late else "asked to stop"
+                    say("stopping", run.step, reason=f"{why}, the best is kept")
+                    break
+            losses.check()
+            if stopping and run.best is not None and run.in_epoch < len(order):
+                break  # the best of the finished epochs stands
+
+            # Evaluate, and keep the best.
+            evaluation_started = time.monotonic()
+            metrics, metrics_by_concept = evaluation.run(evaluated)
+            figure = _place(metrics, best_metric, run.epoch)
+            is_best = run.best is None or figure > run.best
+            if is_best:
+                kept = _keep(folder, evaluated, run, accelerator, states, warn, say)
+                if kept:
+                    run.best, run.best_epoch = figure, run.epoch
+                    run.metrics, run.metrics_by_concept = metrics, metrics_by_concept
+                is_best = kept
+            progress.evaluated(time.monotonic() - evaluation_started)
+            if evaluation.previews:
+                say("preview", run.step, epoch=run.epoch, images=evaluation.previews)
+            say(
+                "epoch",
+                run.step,
+                epoch=run.epoch,
+                train_loss=losses.mean,
+                metrics=metrics,
+                metrics_by_concept=metrics_by_concept,
+                best=is_best,
+                seconds=time.monotonic() - epoch_started,
+            )
+            run.epoch, run.in_epoch, run.total_loss = run.epoch + 1, 0, 0.0
+            if stopping:
+                break
+            if patience and run.epoch - 1 - run.best_epoch >= patience and run.epoch <= epochs:
+                say(
+                    "stopping", run.step, reason=f"{patience} epochs brought nothing better than epoch {run.best_epoch}"
+                )
+                break
+            losses.begin()
+            at_end = asked(folder, accelerator, run.step, late=False, due=states.due or wish.save)
+            if at_end.save or at_end.end:
+                save()
+            if at_end.end:
+                raise DeepFTError(_ended(run, states))
+    except NotFinite as error:
+        raise DeepFTError(
+            _not_finite(error, run, order, found.training, lrate_at(rates, error.step - 1))
+            + _what_is_kept(folder, run, card, accelerator, states)
+        ) from error
+
+    if accelerator.is_main_process:
+        checkpoints.publish(folder, card())
+    say("finished", run.step, metrics=run.metrics, metrics_by_concept=run.metrics_by_concept, best_epoch=run.best_epoch)
     accelerator.end_training()
+    if accelerator.is_main_process:
+        checkpoints.clear(folder)
     return Result(
-        outcome="trained", metrics=metrics, metrics_by_concept=by_concept, best_epoch=best_epoch, warnings=warnings
+        outcome="trained",
+        metrics=run.metrics,
+        metrics_by_concept=run.metrics_by_concept,
+        best_epoch=run.best_epoch,
+        warnings=run.warnings,
     )
 
 
-def _validation(folder: Path) -> manifests.Manifest:
-    path = folder / "validation.jsonl"
-    return manifests.load(path) if path.is_file() else manifests.Manifest([], [])
+def _precision(wanted: str, on_gpu: bool) -> tuple[str, str]:
+    """Accelerate's name of a precision, and what a person should know."""
+    if wanted == "auto":
+        return ("bf16" if on_gpu and torch.cuda.is_bf16_supported() else "no"), ""
+    if wanted == "fp16" and not on_gpu:
+        return "no", "mixed_precision = fp16 needs a GPU: here the precision is float32."
+    return wanted, ""
 
 
-def _asked_to_stop(folder: Path, accelerator: Accelerator, step: int) -> bool:
-    """True when the file `stop` is there; all ranks say the same."""
-    if accelerator.num_processes == 1:
-        return os.path.exists(folder / "stop")  # noqa: PTH110 - a third of Path.exists, at every step
-    if accelerator.device.type == "cuda" and step % _STOP_EVERY:
-        return False
-    seen = torch.tensor(float(accelerator.is_main_process and (folder / "stop").exists()), device=accelerator.device)
-    return bool(accelerator.reduce(seen, "sum") > 0)
+def _has_events(folder: Path) -> bool:
+    path = folder / "events.jsonl"
+    return path.is_file() and path.stat().st_size > 0
 
 
-def _require_finite(loss: float, epoch: int, step: int) -> None:
-    if not math.isfinite(loss):
-        raise DeepFTError(
-            f"The loss is {loss} at step {step} (epoch {epoch}): training has come apart. "
-            "Try a smaller per_item_lrate, or a longer warm-up."
-        )
+def _keep(
+    folder: Path, model: nn.Module, run: Run, accelerator: Accelerator, states: States,
+    warn: Callable[[str], None], say: Say,
+) -> bool:  # fmt: skip
+    """Writes the best weights so far. False where the disk is full and there are others; all ranks say the same."""
+    kept = True
+    if accelerator.is_main_process:
+        begun = time.monotonic()
+        try:
+            path = checkpoints.save_best(folder, model, run.epoch)
+            checkpoints.forget(folder, {run.epoch, states.best_epoch})
+            say("checkpoint", run.step, epoch=run.epoch, path=path, seconds=time.monotonic() - begun)
+        except OSError as error:
+            if run.best is None:
+                raise
+            warn(f"The weights of epoch {run.epoch} could not be written ({error.strerror}): the best before stay.")
+            kept = False
+    if accelerator.num_processes > 1:
+        said = torch.tensor(float(accelerator.is_main_process and not kept), device=accelerator.device)
+        kept = not bool(accelerator.reduce(said, "sum") > 0)
+    return kept
 
 
-def _place(metrics: dict[str, float | None], best_metric: str, epoch: int) -> tuple[float, ...]:
+def _ended(run: Run, states: States) -> str:
+    kept = f"Its state of step {run.step} is kept: resume it" if states.path.is_file() else "Train again"
+    return f"The worker was told to end (SIGTERM), as when the machine shuts down. {kept}."
+
+
+def _not_finite(error: NotFinite, run: Run, order: data.TrainingOrder, examples: data.Examples, lrate: float) -> str:
+    """What was computed when the loss was lost: the step's inputs, of all ranks."""
+    inputs: list[str] = []
+    for rank in range(order.ranks):
+        mine = copy.copy(order)
+        mine.rank = rank
+        place = (error.step - 1) % len(order)
+        inputs += [examples.entries[key[0]].input for key in next(islice(iter(mine), place, None))]
+    named = ", ".join(inputs[:_NAMED]) + (f" and {len(inputs) - _NAMED} more" if len(inputs) > _NAMED else "")
+    return (
+        f"The loss is {error.loss} at step {error.step} (epoch {run.epoch}, learning rate {lrate:g}, inputs {named}): "
+        "training has come apart. Try a smaller per_item_lrate, or a longer warm-up; look at these inputs."
+    )
+
+
+def _what_is_kept(
+    folder: Path, run: Run, card: Callable[[], checkpoints.Card], accelerator: Accelerator, states: States
+) -> str:
+    """Makes the best so far the version's model; says what is there."""
+    if not run.best_epoch:
+        return ""
+    if accelerator.is_main_process:
+        checkpoints.publish(folder, card())
+    return f" The best until then, epoch {run.best_epoch}, is kept in the version's model folder."
+
+
+def _place(metrics: dict[str, float | None], best_metric: str, epoch: int) -> list[float]:
     """Greater is better. Equal figures are told apart by the loss; without validation the last epoch is the best."""
     if not metrics:
-        return (float(epoch),)
+        return [float(epoch)]
     loss = metrics.get("loss")
     low_loss = -math.inf if loss is None else -loss
     figure = metrics.get(best_metric)
-    return (low_loss if best_metric == "loss" else figure if figure is not None else -math.inf, low_loss)
+    return [low_loss if best_metric == "loss" else figure if figure is not None else -math.inf, low_loss]

@@ -1,4 +1,4 @@
-"""Step events: as often as a person can use, and never more than a few thousand a run."""
+"""Step events: as often as a person can use, and never more than a few thousand a run. And the quote of the run."""
 
 from __future__ import annotations
 
@@ -11,23 +11,39 @@ import torch
 
 LEAST_SECONDS = 0.3  # between two step events
 MOST_EVENTS = 4000  # step events of a run
+FORWARD_SHARE = (
+    1 / 3
+)  # of a training step's time, that the forward pass alone takes: a guess before the first evaluation
+_QUOTE_STEPS = 3  # after which the rate is worth a quote
+_QUOTE_SECONDS = 10.0  # between two quotes at least ...
+_QUOTE_CHANGE = 0.1  # ... and only where the figures have moved by this share
 
 
 class Progress:
     """Decides when a step is reported; knows rates (of all ranks together), time left and resources (of this rank)."""
 
-    def __init__(self, say: Callable[..., Any], *, steps: int, images_a_step: int, epochs: int, gpu: bool) -> None:
+    def __init__(
+        self, say: Callable[..., Any], *, steps: int, images_a_step: int, epochs: int, validation: int, gpu: bool,
+        step: int = 0, used: Callable[[], float] = lambda: 0.0,
+    ) -> None:  # fmt: skip
         self.say, self.steps, self.images_a_step, self.epochs, self.gpu = say, steps, images_a_step, epochs, gpu
+        self.validation, self.used = validation, used
         self.apart = max(1, -(-steps // MOST_EVENTS))  # steps between two events, rounded up
-        self.last_time, self.last_step = time.monotonic(), 0
+        self.first_step = self.last_step = step
+        self.last_time = self.quote_time = time.monotonic()
+        self.measured = 0  # reports that the rate stands on
         self.seconds_a_step: float | None = None
-        self.evaluation_seconds = 0.0
+        self.evaluation_seconds: float | None = None
+        self.warm_up: float | None = None  # seconds of the first step, where the network is compiled
+        self.micro_batch = 0
+        self.quoted: tuple[float, int] | None = None
         self.process = psutil.Process()
         self.process.cpu_percent()  # the first call only sets the mark
+        self.most_memory = 0
 
     def due(self, step: int) -> bool:
-        """True where this step should be reported; the last one always is."""
-        if step >= self.steps or step == 1:
+        """True where this step should be reported; the first and the last one always are."""
+        if step >= self.steps or step == self.first_step + 1:
             return True
         return step - self.last_step >= self.apart and time.monotonic() - self.last_time >= LEAST_SECONDS
 
@@ -35,9 +51,14 @@ class Progress:
         now = time.monotonic()
         if step > self.last_step:
             recent = (now - self.last_time) / (step - self.last_step)
-            # A mean that leans to the recent past: steady enough to read, and quick to follow a change.
-            self.seconds_a_step = recent if self.seconds_a_step is None else 0.7 * self.seconds_a_step + 0.3 * recent
+            # A mean that leans to the recent past: steady enough to read, and quick to follow a change. The first step
+            # is slower than all others, so the second report forgets it.
+            self.measured += 1
+            old = self.seconds_a_step if self.measured > 2 else None
+            self.seconds_a_step = recent if old is None else 0.7 * old + 0.3 * recent
         rate = self.seconds_a_step
+        resources = self._resources()
+        left = self._seconds_left(step, epoch)
         self.say(
             "step",
             step,
@@ -45,27 +66,55 @@ class Progress:
             loss=loss,
             lrate=lrate,
             images_per_second=self.images_a_step / rate if rate else None,
-            seconds_left=self._seconds_left(step, epoch),
-            **self._resources(),
+            seconds_left=left,
+            **resources,
         )
         self.last_time, self.last_step = now, step
+        if left is not None and self.measured > 1 and step - self.first_step >= _QUOTE_STEPS:
+            self._quote(step, left, resources.get("gpu_memory"))
 
     def evaluated(self, seconds: float) -> None:
         """Notes how long an evaluation took, and that its time is not the next steps'."""
         self.evaluation_seconds = seconds
         self.last_time += seconds
 
+    def paused(self, seconds: float) -> None:
+        """Notes that the time since the last report has so many seconds that were no steps."""
+        self.last_time += seconds
+
+    def _quote(self, step: int, left: float, gpu_memory: Any) -> None:
+        """What the whole run takes, said once it is known and again when it has moved."""
+        now, seconds = time.monotonic(), self.used() + left
+        if self.quoted is not None:
+            moved = abs(seconds - self.quoted[0]) > _QUOTE_CHANGE * self.quoted[0]
+            grown = abs(self.most_memory - self.quoted[1]) > _QUOTE_CHANGE * self.quoted[1]
+            if now - self.quote_time < _QUOTE_SECONDS or not (moved or grown):
+                return
+        self.quoted, self.quote_time = (seconds, self.most_memory), now
+        more = {} if self.warm_up is None else {"warm_up": self.warm_up}
+        self.say(
+            "quote",
+            step,
+            seconds=seconds,
+            memory=self.most_memory,
+            gpu_memory=gpu_memory,
+            micro_batch=self.micro_batch,
+            source="run",
+            **more,
+        )
+
     def _seconds_left(self, step: int, epoch: int) -> float | None:
         if self.seconds_a_step is None:
             return None
-        evaluations = self.epochs - epoch + 1
-        return (self.steps - step) * self.seconds_a_step + evaluations * self.evaluation_seconds
+        evaluation = self.evaluation_seconds
+        if evaluation is None:
+            evaluation = self.validation / self.images_a_step * self.seconds_a_step * FORWARD_SHARE
+        return (self.steps - step) * self.seconds_a_step + (self.epochs - epoch + 1) * evaluation
 
     def _resources(self) -> dict[str, float | int | None]:
-        found: dict[str, float | int | None] = {
-            "memory": self.process.memory_info().rss,
-            "cpu": self.process.cpu_percent() / 100,
-        }
+        memory = self.process.memory_info().rss
+        self.most_memory = max(self.most_memory, memory)
+        found: dict[str, float | int | None] = {"memory": memory, "cpu": self.process.cpu_percent() / 100}
         if self.gpu:
             found["gpu_memory"] = torch.cuda.memory_reserved()
             try:

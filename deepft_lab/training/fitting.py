@@ -1,0 +1,90 @@
+"""How much of a batch is computed at a time, decided before the first step, so that a job is not killed by memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from torch import nn
+
+from deepft_lab.errors import DeepFTError
+from deepft_lab.spec import JobSpec
+from deepft_lab.training import memory, probe
+from deepft_lab.training.data import Examples
+from deepft_lab.training.task import Task
+
+_SIZES = (2, 4)  # batch sizes of the probe
+
+
+def fit(
+    spec: JobSpec, folder: Path, task: Task, model: nn.Module, examples: Examples, accelerator: Accelerator, *,
+    steps: int, warn: Callable[[str], None], say: Callable[..., Any],
+) -> int:  # fmt: skip
+    """The largest part of a batch that is computed at a time, the same on every rank. Raises DeepFTError.
+
+    One forward pass over two images tells what a step keeps. Where that and half as much again is free twice, as for
+    nearly every job on a machine of its own, nothing else is done, so that a small job begins at once. Otherwise the
+    first rank's probe measures real steps in a process of its own, and the part is halved until it fits.
+    """
+    values, device, ranks = spec.values, accelerator.device, accelerator.num_processes
+    asked = math.ceil(values["batch_size"] / max(1, int(values.get("gradient_accumulation") or 1)))
+    averaged = bool(values.get("ema"))
+    keys = [(turn % len(examples), 1, turn) for turn in range(2)]
+    sample = task.prepare(examples.__getitems__(keys).to(device))
+    with accelerator.autocast():
+        need = memory.estimate(task, model, sample, averaged=averaged)
+    del sample
+    room = memory.free(device) / (1 if device.type == "cuda" else ranks)
+    part, measured = asked, None
+    if accelerator.is_main_process and need.of(asked) > memory.PLENTY * room:
+        measured = probe.measure(folder, _SIZES)
+        wanted: Callable[[int], float] = need.of
+        if measured is not None:
+            copies = sum(p.numel() * p.element_size() for p in model.parameters()) * averaged
+            known = measured
+            wanted = lambda images: known.memory_at(images) + copies  # noqa: E731 - the line of the probe
+        part = memory.largest_part(wanted, memory.FILLED * room, asked)
+        if part and measured is not None:
+            taken = 0 if device.type == "cuda" else psutil.Process().memory_info().rss
+            seconds = steps * math.ceil(values["batch_size"] / part) * measured.seconds_at(part)
+            most = int(taken + wanted(part))
+            on_gpu = device.type == "cuda"
+            say("quote", seconds=seconds, memory=None if on_gpu else most, gpu_memory=most if on_gpu else None,
+                micro_batch=part, source="probe")  # fmt: skip
+        least, here = wanted(1), room
+    else:
+        least, here = 0.0, room
+    agreed: list[Any] = [part, least, here]
+    if ranks > 1:
+        broadcast_object_list(agreed)
+    part, least, here = agreed
+    if not part:
+        raise DeepFTError(_nothing_fits(values, least, here))
+    if part < asked:
+        norms = any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in model.modules())
+        warn(
+            f"batch_size = {values['batch_size']} does not fit into the memory that is free ({_words(here)}): each "
+            f"batch is computed in parts of {part}. The effective batch stays the same"
+            f"{'; batch norm takes its statistics from the parts' if norms else ''}."
+        )
+    return part
+
+
+def _nothing_fits(values: dict[str, Any], least: float, room: float) -> str:
+    size = values.get("image_size")
+    words = f"Memory does not suffice: one image takes {_words(least)}, and {_words(room)} are free."
+    if isinstance(size, int) and room > 0:
+        smaller = int(size * math.sqrt(memory.FILLED * room / least)) // 32 * 32
+        if smaller >= 32:
+            return f"{words} image_size = {smaller} would fit with batch_size = 1."
+    return f"{words} Take a smaller image_size or a smaller network, or end what else takes memory."
+
+
+def _words(amount: float) -> str:
+    return f"{amount / 2**30:.1f} GiB" if amount >= 2**30 else f"{amount / 2**20:.0f} MiB"

@@ -1,0 +1,137 @@
+"""Gradients of a batch, in as many parts as memory needs: one effective batch, whatever the parts.
+
+The mean loss of a batch is the mean of its parts' losses by their sizes, so the step is the same as of the whole but
+for what looks at its neighbours: batch norm takes its statistics from a part, and a loss that counts its known targets
+or its objects does so a part at a time. Ranks take their parts in the same way; each one's batch norm sees its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from deepft_lab.errors import DeepFTError
+from deepft_lab.training.memory import is_full
+from deepft_lab.training.task import Batch, Task
+
+_SPREAD = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: seeds of neighbouring steps lie far apart
+
+
+class Gradients:
+    """Computes a batch of at most `micro_batch` examples at a time, and halves that when memory is full."""
+
+    def __init__(
+        self, task: Task, accelerator: Accelerator, model: nn.Module, *, micro_batch: int, seed: int, pretrained: bool,
+        warn: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.task, self.accelerator, self.model, self.warn = task, accelerator, model, warn
+        self.micro_batch, self.seed, self.pretrained = max(1, micro_batch), seed, pretrained
+        norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
+        self._frozen = [layer for layer in norms if layer.weight is not None and not layer.weight.requires_grad]
+        self._norms = [layer for layer in norms if layer not in self._frozen]
+        self._usual = [0.1 if layer.momentum is None else layer.momentum for layer in self._norms]
+        self._least = min(self._usual, default=1.0) or 1.0
+        self._several = True  # parts of more than one example: batch norm takes their statistics
+
+    def begin_epoch(self) -> None:
+        """The network is for training from here on; what is frozen of it keeps its statistics."""
+        self.model.train()
+        self._several = True
+        for layer in self._frozen:
+            layer.eval()
+
+    def of(self, batch: Batch, step: int) -> Tensor:
+        """Adds the gradients of a prepared batch to the network's; its mean loss, detached. `step` counts from 0.
+
+        When memory is full the batch is begun again in smaller parts: weights and optimizer have not moved since the
+        step before. Raises DeepFTError where no smaller part is left.
+        """
+        if not self.pretrained and step <= 1 / self._least:  # the invented first statistics leave at once, not slowly
+            for layer, usual in zip(self._norms, self._usual, strict=True):
+                layer.momentum = max(usual, 1 / (step + 1))
+        while True:
+            seed_step(self.seed, step, self.accelerator.process_index)
+            try:
+                return self._of_parts(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_full(error):
+                    raise
+                self._refuse_if_smallest(error)
+            # Here the error is gone, and with its traceback the tensors that it held.
+            self.micro_batch = -(-min(self.micro_batch, len(batch)) // 2)
+            self.model.zero_grad(set_to_none=True)
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            self.warn(
+                f"Memory was full: from step {step + 1} on a batch is computed in parts of {self.micro_batch}. "
+                f"The effective batch stays the same{'; batch norm sees the parts' if self._norms else ''}."
+            )
+
+    def _of_parts(self, batch: Batch) -> Tensor:
+        count = len(batch)
+        parts = -(-count // self.micro_batch)
+        if parts == 1:
+            self._look_at(count)
+            loss = self._loss(batch)
+            self.accelerator.backward(loss)
+            return loss.detach()
+        bounds = [part * count // parts for part in range(parts + 1)]
+        total = torch.zeros((), device=batch.images.device)
+        for start, stop in pairwise(bounds[:-1]):
+            with self.accelerator.no_sync(self.model):  # ranks add their gradients up once, with the last part
+                total += self._part(batch, start, stop)
+        return total + self._part(batch, bounds[-2], bounds[-1])
+
+    def _part(self, batch: Batch, start: int, stop: int) -> Tensor:
+        self._look_at(stop - start)
+        loss = self._loss(batch.part(start, stop)) * ((stop - start) / len(batch))
+        self.accelerator.backward(loss)
+        return loss.detach()
+
+    def _loss(self, batch: Batch) -> Tensor:
+        with self.accelerator.autocast():
+            return self.task.loss(self.model, batch)
+
+    def _look_at(self, examples: int) -> None:
+        """Batch norm keeps its statistics where there is one example, nothing to take them from."""
+        if (examples > 1) != self._several:
+            self._several = examples > 1
+            for layer in self._norms:
+                layer.train(self._several)
+
+    def _refuse_if_smallest(self, error: BaseException) -> None:
+        values = self.task.values
+        where = "The GPU's" if self.accelerator.device.type == "cuda" else "The machine's"
+        if self.accelerator.num_processes > 1:
+            raise DeepFTError(
+                f"{where} memory is full with batch_size = {values.get('batch_size')} a process. Take a smaller "
+                f"batch_size, or gradient_accumulation = {2 * (values.get('gradient_accumulation') or 1)}."
+            ) from error
+        if self.micro_batch == 1:
+            raise DeepFTError(
+                f"{where} memory is full with a single image of image_size = {values.get('image_size')}. "
+                "Take a smaller image_size, or a smaller network."
+            ) from error
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """What is drawn within a step (dropout, sampled boxes) depends on seed, step and rank alone.
+
+    So a run that goes on after a kill draws the same, without a random state in its checkpoint.
+    """
+    mixed = ((seed + 1) * _SPREAD ^ (step + 1) * 0xBF58476D1CE4E5B9 ^ (rank + 1) * 0x94D049BB133111EB) % 2**64
+    mixed = (mixed ^ mixed >> 31) * _SPREAD % 2**64
+    torch.default_generator.manual_seed(mixed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed(mixed)
+    random.seed(mixed)
+    numpy.random.seed(mixed % 2**32)

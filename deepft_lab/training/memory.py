@@ -1,0 +1,134 @@
+"""How much memory a step takes, how much there is, and the largest part of a batch that fits.
+
+A pass over two images counts what the backward pass keeps (`saved`): cheap, and near enough to see that memory is
+plainly enough, which it mostly is. Only where it is not, a process of its own measures real steps (`probe.py`).
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from deepft_lab.training.task import Batch, Task
+
+PLENTY = 0.5  # share of free memory up to which the estimate is trusted
+FILLED = 0.9  # share of free memory that a run may take
+_SLACK = 1.3  # of the estimate: gradients of activations and work space beside what is kept
+_FULL = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory", "bad allocation")
+
+
+class Need(NamedTuple):
+    """Bytes that a run takes beside what is taken already: `fixed`, and `each` for an image of a part."""
+
+    fixed: float
+    each: float
+
+    def of(self, images: int) -> float:
+        return self.fixed + self.each * images
+
+
+def is_full(error: BaseException) -> bool:
+    """True for the several ways in which torch says that memory is full."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _FULL)
+
+
+def free(device: torch.device) -> int:
+    """Bytes that this process may still take on a device (the CPU: of the machine, a container's limit considered)."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    found = [psutil.virtual_memory().available, *_container()]
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        found.append(limit - psutil.Process().memory_info().vms)
+    return max(0, min(found))
+
+
+def estimate(task: Task, model: nn.Module, batch: Batch, *, averaged: bool) -> Need:
+    """What a run needs beside the network that is there: from one forward pass over a few prepared examples.
+
+    Gradients and two values of the optimizer for each weight that learns; for each image what the backward pass keeps.
+    """
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    learning = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    return Need(3.0 * learning + averaged * weights, _SLACK * saved(task, model, batch) / len(batch))
+
+
+def saved(task: Task, model: nn.Module, batch: Batch) -> int:
+    """Bytes that the backward pass over a prepared batch keeps, weights not counted. Leaves the network as it was."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+    seen: dict[int, int] = {}
+    kept: list[Tensor] = []  # alive, so that no address is used twice
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            seen[storage.data_ptr()] = storage.nbytes()
+            kept.append(tensor.detach())
+        return tensor
+
+    buffers = [buffer.clone() for buffer in model.buffers()]
+    training = model.training
+    model.train()
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss = task.loss(model, batch)
+    del loss
+    model.train(training)
+    with torch.no_grad():
+        for buffer, before in zip(model.buffers(), buffers, strict=True):
+            buffer.copy_(before)
+    return sum(seen.values())
+
+
+def largest_part(need: Callable[[int], float], room: float, batch_size: int) -> int:
+    """The largest part of a batch whose need fits into `room`, found by halving; 0 where not even one image fits."""
+    part = batch_size
+    while part and need(part) > room:
+        part = part // 2 if part > 1 else 0
+    return part
+
+
+def _container() -> list[int]:
+    """What the memory limits of this process's control groups leave free; files that the kernel can drop are free."""
+    found = []
+    for limit, usage, inactive in _limits():
+        try:
+            most = int(limit.read_text())
+            dropped = next(
+                (int(line.split()[1]) for line in inactive.read_text().splitlines() if "inactive_file " in line), 0
+            )
+            found.append(most - (int(usage.read_text()) - dropped))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return found
+
+
+def _limits() -> list[tuple[Path, Path, Path]]:
+    """Files of limit, usage and statistics, of version 2 and of version 1."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            root, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current")
+        elif "memory" in controllers.split(","):
+            root, names = Path("/sys/fs/cgroup/memory"), ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        else:
+            continue
+        group = root / path.strip("/")
+        for folder in (group, *group.parents):
+            found.append((folder / names[0], folder / names[1], folder / "memory.stat"))
+            if folder == root:
+                break
+    return found
