@@ -18,6 +18,7 @@ from deepft_lab.training.augment import Flip, resize
 from deepft_lab.training.recipes.segmenter import Augment
 from deepft_lab.training.segmentation.truth import UNKNOWN, Map
 
+GRAIN = 16  # pixels: a longer side is a multiple of it, so that many pictures go through the network together
 LONGEST = 4.0  # a longer side is squeezed to this many shorter ones
 _TRIES = 10  # crops that are drawn until no place fills too much of one
 _GREY = numpy.array([0.299, 0.587, 0.114], numpy.float32)  # luma of ITU-R BT.601
@@ -35,8 +36,10 @@ class Size(NamedTuple):
         if self.exact:
             return self.height, self.width
         scale = self.height / min(height, width)
-        longest = round(self.height * LONGEST)
-        return min(longest, max(1, round(height * scale))), min(longest, max(1, round(width * scale)))
+        high, wide = (
+            min(round(side * scale / GRAIN) * GRAIN, round(self.height * LONGEST)) for side in (height, width)
+        )
+        return max(high, self.height), max(wide, self.height)
 
 
 def size_of(image_size: Sequence[int] | int) -> Size:
