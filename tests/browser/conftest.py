@@ -1,9 +1,8 @@
-"""A real JupyterLab in headless Chromium, on ants and bees where the photographs are, else on handwritten digits."""
+"""Pages of a real JupyterLab in headless Chromium."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness import CHROMIUM, FLAGS, ROOT, TOKEN, JupyterServer, jupyter, shared_folder
+from harness import CHROMIUM, FLAGS, ROOT, TOKEN, JupyterServer
+
+__all__ = ["CHROMIUM", "FLAGS", "Window"]  # scripts and benches drive the same pages
 
 SCREENSHOTS = ROOT / "test-output" / "screenshots"
 
@@ -24,58 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip(reason="no Chromium here: `make test` installs it where it may"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Photos:
-    """Folders `train` and `val` of one folder a concept; what the template's form needs; what it must reach."""
-
-    folder: Path
-    concepts: list[str]
-    values: dict[str, Any]
-    accuracy: float
-
-    def files(self, dataset: str, concept: str, limit: int | None = None) -> list[Path]:
-        return sorted((self.folder / dataset / concept).iterdir())[:limit]
-
-
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Photos:
-    shared = shared_folder()
-    if shared:
-        values = {"image_size": 128, "num_epochs": 3}
-        return Photos(shared / "data" / "classify-antsbees", ["ants", "bees"], values, 0.75)
-    from deepft_lab import demo
-
-    folder = tmp_path_factory.mktemp("digits")
-    demo.write_digits(folder, seed=1)
-    return Photos(folder, ["0", "1"], demo.VALUES, 0.75)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
-    with jupyter(tmp_path_factory.mktemp("lab"), "lab") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def lab(server: JupyterServer) -> Iterator[Any]:
-    import deepft_lab
-
-    with deepft_lab.connect(server.url, TOKEN) as connected:
-        yield connected
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium. It ends with the module: while it lives, its event loop runs in the tests' thread."""
-    from playwright.sync_api import expect, sync_playwright
-
-    expect.set_options(timeout=20_000)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 class Window:

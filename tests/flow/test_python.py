@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import TOKEN, JupyterServer, jupyter, shared_folder
+from harness import JupyterServer, jupyter, shared_folder
 from PIL import Image
 
-import deepft_lab
 from deepft_lab.errors import Conflict, InvalidParams, NotFound, VersionDeleted, WeightsNotFound
 
 
@@ -18,12 +17,6 @@ from deepft_lab.errors import Conflict, InvalidParams, NotFound, VersionDeleted,
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     with jupyter(tmp_path_factory.mktemp("flow"), "headless") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def lab(server: JupyterServer) -> Iterator[Any]:
-    with deepft_lab.connect(server.url, TOKEN) as connected:
-        yield connected
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from harness import ROOT, TOKEN, JupyterServer, processes_with
 
-import deepft_lab
 from deepft_lab.errors import TrainingFailed, VersionDeleted
 
 LONG = {"pretrained_weights": "None", "image_size": 64, "num_epochs": 300, "batch_size": 16}
@@ -24,12 +23,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     running = JupyterServer(tmp_path_factory.mktemp("survival"), "server").start()
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def lab(server: JupyterServer) -> Iterator[Any]:
-    with deepft_lab.connect(server.url, TOKEN) as connected:
-        yield connected
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import CHROMIUM, FLAGS, ROOT, TOKEN, JupyterServer
+from harness import CHROMIUM, ROOT, TOKEN, JupyterServer
 
 from deepft_lab import demo
 
@@ -53,23 +53,13 @@ def styles(tmp_path_factory: pytest.TempPathFactory) -> str:
     return file.read_text()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def mount(chromium: Any, server: JupyterServer, script: str, styles: str) -> Iterator[Open]:
+def mount(browser: Any, server: JupyterServer, script: str, styles: str) -> Iterator[Open]:
     """Opens a page with one part. `cookies=False`: the page has a token alone, as behind some proxies."""
     contexts = []
 
     def open_page(part: str, target: dict[str, Any], width: int = 1000, cookies: bool = True) -> Any:
-        context = chromium.new_context(viewport={"width": width, "height": 800})
+        context = browser.new_context(viewport={"width": width, "height": 800})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
