@@ -71,6 +71,57 @@ def test_the_same_key_gives_the_same_pixels_and_another_gives_others() -> None:
     assert len({changed(1, 2, position).numpy().tobytes() for position in range(20)}) == 20
 
 
+def test_a_batch_is_what_its_pictures_are_alone() -> None:
+    source = torch.Generator().manual_seed(1)
+    sizes = [(50, 70), (33, 20), (1, 1), (8, 300)]
+    shown = [torch.randint(0, 255, (*size, 3), dtype=torch.uint8, generator=source) for size in sizes]
+    settings = Augment(randaugment=RandAugment(magnitude=7, deviation=0.5, operations=2))
+    flip = augment.Flip(0.5, "horizontal")
+
+    def randoms() -> list[numpy.random.Generator]:
+        return [numpy.random.default_rng(place) for place in range(len(shown))]
+
+    together = augment.train_images(shown, 32, settings, flip, randoms())
+    alone = [
+        augment.train_pixels(picture, 32, settings, flip, one) for picture, one in zip(shown, randoms(), strict=True)
+    ]
+    assert together.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(together, torch.stack(alone))
+    plain = augment.train_images(shown, 32, Augment(), augment.Flip(0.0, "horizontal"), randoms())
+    for image, picture, one in zip(plain, shown, randoms(), strict=True):
+        top, left, height, width = augment._random_box(*picture.shape[:2], Augment(), one)
+        assert torch.equal(image, augment.resize(picture[top : top + height, left : left + width], (32, 32)))
+
+
+def test_crops_are_spread_as_those_of_torchvision() -> None:
+    from torchvision.transforms import v2
+
+    size, scale, ratio, count = (90, 140), (0.2, 1.0), (3 / 4, 4 / 3), 4000
+    random = numpy.random.default_rng(1)
+    ours = numpy.array(
+        [augment._random_box(*size, Augment(crop_scale=scale, crop_ratio=ratio), random) for _ in range(count)]
+    )
+    torch.manual_seed(1)
+    drawn = v2.RandomResizedCrop(32, scale=scale, ratio=ratio)
+    picture = torch.empty((3, *size))
+    boxes = [drawn.make_params([picture]) for _ in range(count)]
+    theirs = numpy.array([[box[name] for name in ("top", "left", "height", "width")] for box in boxes])
+    for mine, other in zip(ours.T, theirs.T, strict=True):
+        assert mine.mean() == pytest.approx(other.mean(), abs=4 * other.std() / count**0.5 * 2**0.5)
+        for share in (0.1, 0.5, 0.9):
+            assert numpy.quantile(mine, share) == pytest.approx(numpy.quantile(other, share), abs=3)
+
+
+def test_normalised_pixels_have_their_mean_and_deviation_by_channel() -> None:
+    pixels = torch.randint(0, 255, (3, 3, 5, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    mean, deviation = (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
+    wanted = (pixels / 255 - torch.tensor(mean)[:, None, None]) / torch.tensor(deviation)[:, None, None]
+    for layout in (torch.contiguous_format, torch.channels_last):
+        found = augment.normalise(pixels.contiguous(memory_format=layout), mean, deviation)
+        assert found.dtype == torch.float32 and found.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
 def test_flips_follow_their_direction() -> None:
     corner = torch.zeros((32, 32, 3), dtype=torch.uint8)
     corner[:16, :16] = 255
