@@ -10,7 +10,7 @@ from deepft_lab.training import recipes
 from deepft_lab.training.recipes.levels import with_level
 from deepft_lab.training.task import Task
 
-_TASKS = {"visual-classifier": ("classify", "Classify"), "visual-segmenter": ("segment", "Segment")}
+_TASKS = {"visual-classifier": ("classify", "Classify"), "visual-segmenter": ("segment", "Segment"), "visual-detector": ("detect", "Detect")}
 
 
 def make(

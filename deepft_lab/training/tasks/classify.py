@@ -63,9 +63,7 @@ class Classify(Task):
         self, pictures: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
     ) -> Batch:
         size, flip = self.values["image_size"], self.flip
-        images = augment.empty_batch(len(pictures), size, size)
-        for place, (picture, random) in enumerate(zip(pictures, randoms, strict=True)):
-            images[place] = augment.train_pixels(picture, size, self.plan.augment, flip, random)
+        images = augment.train_images(pictures, size, self.plan.augment, flip, randoms)
         return Batch(images, torch.stack(list(targets)))
 
     def test_batch(self, pictures: Sequence[Tensor], targets: Sequence[Any] | None = None) -> Batch:
