@@ -132,6 +132,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
 
     evaluated = average.model if average is not None else bare
     best_metric = task.best_metric(found.validation.targets)
+    task.settle(bare, found.training, found.validation)
     evaluation = Evaluation(task, found.validation, validation_batches, validation_order, accelerator)
     losses = Losses(device)
     progress = Progress(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy
 import torch
@@ -21,6 +21,9 @@ from torch import Tensor, nn
 
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import Prediction
+
+if TYPE_CHECKING:
+    from deepft_lab.training.data import Examples
 
 Figures = dict[str, float | None]
 
@@ -131,6 +134,13 @@ class Task(ABC):
         return f"class_weights = balanced changes nothing here: {type(self).__name__} has no weights of concepts."
 
     # -- the network --
+
+    def settle(self, model: nn.Module, training: Examples, validation: Examples) -> None:  # noqa: B027
+        """Called once, when the network stands and before the first step, for what is computed once.
+
+        `model` is the network without its wrapper. Where a task sets `vectors` of examples, their batches are rows of
+        it, for training too.
+        """
 
     @abstractmethod
     def build(self, weights: str | None = None) -> nn.Module:

@@ -13,9 +13,9 @@ Plan = TypeVar("Plan", bound=Base)
 
 
 def settled(plan: Plan, values: Mapping[str, Any]) -> Plan:
-    """The recipe with the chosen `variant` in its place, and what the fields `momentum` and `logreg` say."""
+    """The recipe with the chosen `variant` or `backbone` in its place, and what `momentum` and `logreg` say."""
     changes: dict[str, Any] = {}
-    variant = plan.variants.get(str(values.get("variant")))
+    variant = plan.variants.get(str(values.get("variant", values.get("backbone"))))
     if variant is not None:
         network = "architecture" if hasattr(plan, "architecture") else "network"
         changes = {network: variant.architecture, "weights": variant.weights}

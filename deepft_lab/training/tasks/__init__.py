@@ -10,7 +10,13 @@ from deepft_lab.training import recipes
 from deepft_lab.training.recipes.levels import with_level
 from deepft_lab.training.task import Task
 
-_TASKS = {"visual-classifier": ("classify", "Classify"), "visual-segmenter": ("segment", "Segment"), "visual-detector": ("detect", "Detect")}
+_TASKS = {
+    "visual-classifier": ("classify", "Classify"),
+    "visual-segmenter": ("segment", "Segment"),
+    "visual-detector": ("detect", "Detect"),
+    "visual-embedder": ("embed", "Embed"),
+    "embedding-classifier": ("transfer", "Transfer"),
+}
 
 
 def make(

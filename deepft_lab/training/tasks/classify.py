@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy
 import torch
 from torch import Tensor, nn
@@ -17,13 +18,15 @@ from deepft_lab.manifest import Manifest
 from deepft_lab.records import ConceptValue, Fault, Prediction
 from deepft_lab.training import architectures, augment, data, metrics, weights
 from deepft_lab.training.recipes.classifier import Loss
-from deepft_lab.training.task import Batch, Figures, Task
+from deepft_lab.training.task import Batch, Figures, Scorer, Task
 
 UNKNOWN = -1.0  # a target that nobody has stated
 
 
 class Classify(Task):
     """Targets: float32 [n, concepts], 1 present, 0 absent, -1 unknown. Outputs: logits [concepts]."""
+
+    balanced: Tensor | None = None  # weights of targets by `class_weights`, [2, concepts]: absent, present
 
     @cached_property
     def architecture(self) -> architectures.Architecture:
@@ -86,6 +89,10 @@ class Classify(Task):
     def complaints(self, targets: Tensor) -> list[str]:
         return complaints(targets, self.concepts, exclusive=self.exclusive)
 
+    def balance(self, targets: Tensor) -> str:
+        self.balanced = balance(targets, exclusive=self.exclusive and self.plan.loss.exclusive == "cross_entropy")
+        return ""
+
     def build(self, weights_file: str | None = None) -> nn.Module:
         head = self.architecture.head
         model = self.architecture.build(len(self.concepts), self.plan.stochastic_depth)
@@ -98,9 +105,11 @@ class Classify(Task):
             architectures.put_head(model, head, last)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def trunk(self, model: nn.Module) -> nn.Module:
-        """A network of `build` turned into what gives its embeddings: prepared images to [n, width]."""
-        return architectures.headless(model, self.architecture.head)
+    def trunk(self, model: nn.Module) -> tuple[nn.Module, int]:
+        """A network of `build` turned into what gives its embeddings, prepared images to [n, width]; and the width."""
+        head = self.architecture.head
+        width = architectures.width(model, head)
+        return architectures.headless(model, head), width
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
         if not pretrained:
@@ -110,7 +119,13 @@ class Classify(Task):
         return float(self.values.get("base_gradient_multiplier", 1.0))
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        return loss(model(batch.images), batch.targets, self.plan.loss, exclusive=self.exclusive)
+        return self._loss(model(batch.images), batch.targets)
+
+    def _loss(self, logits: Tensor, targets: Tensor, smoothing: float | None = None) -> Tensor:
+        settings = self.plan.loss
+        if smoothing is not None:
+            settings = msgspec.structs.replace(settings, label_smoothing=smoothing)
+        return loss(logits, targets, settings, exclusive=self.exclusive, balance=self.balanced)
 
     def outputs(self, model: nn.Module, batch: Batch) -> list[Tensor]:
         logits = model(batch.images)
@@ -121,7 +136,7 @@ class Classify(Task):
     def best_metric(self, targets: Tensor) -> str:
         return best_metric(targets, exclusive=self.exclusive)
 
-    def scorer(self, targets: Tensor) -> ClassScorer:
+    def scorer(self, targets: Tensor) -> Scorer:
         return ClassScorer(self, targets)
 
     def predictions(self, outputs: Sequence[Any]) -> list[Prediction]:
@@ -189,28 +204,48 @@ def complaints(targets: Tensor, concepts: Sequence[str], *, exclusive: bool) -> 
     return said
 
 
-def loss(logits: Tensor, targets: Tensor, settings: Loss, *, exclusive: bool) -> Tensor:
-    """Mean loss of a batch. Targets 0..1; what is unknown (below 0) counts for nothing."""
+def balance(targets: Tensor, *, exclusive: bool) -> Tensor:
+    """Weights [2, concepts] of absent and present targets, with which each concept counts as much as any other, or
+    (not `exclusive`) its presence as much as its absence. Their mean over the known targets is 1."""
+    known = torch.stack([targets == 0, targets == 1]).sum(1).float()  # [2, concepts]
+    if exclusive:
+        present = (targets == 1).sum() / (len(known[1].nonzero()) * known[1].clamp(min=1))
+        return torch.stack([torch.ones_like(present), present])
+    return known.sum(0) / (2 * known.clamp(min=1))
+
+
+def loss(logits: Tensor, targets: Tensor, settings: Loss, *, exclusive: bool, balance: Tensor | None = None) -> Tensor:
+    """Mean loss of a batch. Targets 0..1; what is unknown (below 0) counts for nothing. `balance`: weights [2, c]."""
     kind = settings.exclusive if exclusive else settings.otherwise
-    return LOSSES[kind](logits, targets, settings.label_smoothing)
+    return LOSSES[kind](logits, targets, settings.label_smoothing, balance)
 
 
-def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float, balance: Tensor | None = None) -> Tensor:
     positive = targets.clamp(min=0)
     total = positive.sum(1, keepdim=True)
     shares = positive / total.clamp(min=1e-6)
     shares = shares * (1 - smoothing) + smoothing / targets.shape[1]
     counted = (total[:, 0] > 0).float()
+    if balance is not None:
+        counted = counted * (positive / total.clamp(min=1e-6) * balance[1].to(logits.device)).sum(1)
     each = -(shares * functional.log_softmax(logits.float(), 1)).sum(1)
-    return (each * counted).sum() / counted.sum().clamp(min=1)
+    return (each * counted).sum() / _at_least(counted.sum())
 
 
-def _binary_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+def _binary_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float, balance: Tensor | None = None) -> Tensor:
     known = (targets >= 0).float()
     low = smoothing / max(targets.shape[1], 2)
     wanted = low + targets.clamp(min=0) * (1 - smoothing)
     each = functional.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")
-    return (each * known).sum() / known.sum().clamp(min=1)
+    if balance is not None:
+        absent, present = balance.to(logits.device)
+        known = known * torch.lerp(absent.expand_as(targets), present.expand_as(targets), targets.clamp(min=0))
+    return (each * known).sum() / _at_least(known.sum())
+
+
+def _at_least(total: Tensor) -> Tensor:
+    """The sum of weights, or 1 where nothing counts."""
+    return torch.where(total > 0, total, torch.ones_like(total))
 
 
 LOSSES = {"cross_entropy": _cross_entropy, "bce": _binary_cross_entropy}
