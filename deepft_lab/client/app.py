@@ -240,9 +240,12 @@ class App:
         """A panel to upload by drag and drop; `panel.report` is its outcome."""
         return import_module("deepft_lab.widgets").UploadPanel(self, **options)
 
-    def annotate_panel(self, *arguments: Any, **options: Any) -> Any:
-        """A panel to put concepts on inputs, or (kind="box", "polygon" or "point") regions."""
-        return import_module("deepft_lab.widgets").AnnotatePanel(self, *arguments, **options)
+    def annotate_panel(self, kind: str = "class", **options: Any) -> Any:
+        """A panel to put concepts on inputs, or (kind="box", "polygon" or "point") to draw regions on them."""
+        widgets = import_module("deepft_lab.widgets")
+        if kind == "class":
+            return widgets.AnnotatePanel(self, **options)
+        return widgets.RegionPanel(self, kind, **options)
 
     # -- underneath --
 

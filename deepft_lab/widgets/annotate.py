@@ -1,6 +1,6 @@
 """The class labeller in a cell: one picture after the other, unlabelled ones first; each answer is an annotation.
 
-Unlike the other panels this one lives in the kernel, because ipyannotations does.
+Unlike the other panels this one, and those of `annotate_regions`, live in the kernel, because ipyannotations does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from deepft_lab.errors import DeepFTError, InvalidRequest
+from deepft_lab.errors import DeepFTError
 from deepft_lab.records import Input, PictureQuery
 from deepft_lab.widgets import picture
 from deepft_lab.widgets.labelling import OneConcept, SeveralConcepts
@@ -30,39 +30,80 @@ class _Keys(anywidget.AnyWidget):
     _esm = bundle("keys")
 
 
-class AnnotatePanel(Bundled, ipywidgets.VBox):
+class AnnotationPanel(Bundled, ipywidgets.VBox):
+    """What the annotators have in common: the queue of inputs, a line that says what is, the keyboard."""
+
+    kind = "annotate"
+
+    value: Any = traitlets.List(help="Answers given here, oldest first.")
+
+    def __init__(self, app: App, labeller: Any, hint: str, filter: dict[str, Any]) -> None:
+        self.app = app
+        self._queue = AnnotationQueue(app, filter)
+        self._labeller = labeller
+        self._status = ipywidgets.Label()
+        keys = _Keys(layout={"display": "none"})
+        keys.on_msg(lambda _, message, __: self._labeller.press(str(message.get("key", ""))))
+        super().__init__([self._status, labeller, ipywidgets.Label(hint), keys])
+        self.add_class("deepft-annotate")
+        self._advance()
+
+    def _advance(self) -> None:
+        try:
+            self._show(self._queue.forward())
+        except DeepFTError as error:
+            self._status.value = error.message
+
+    def _show_or_say(self, input: Input) -> None:
+        try:
+            self._show(input)
+        except DeepFTError as error:
+            self._status.value = error.message
+
+    def _show(self, input: Input | None) -> None:
+        if input is None:
+            self._labeller.layout.display = "none"
+            self._status.value = f"That was the last input. {self._counted()}"
+            return
+        self._labeller.layout.display = None
+        words = self._display(input)
+        self._status.value = f"{input.name}{words} · {self._counted()}"
+
+    def _display(self, input: Input) -> str:
+        """Shows an input with what is known of it, and gives that in words."""
+        raise NotImplementedError
+
+    def _counted(self) -> str:
+        return f"{len(self.value)} answered here, {self._queue.left()} unlabelled"
+
+    # -- how it is shown --
+
+    def target(self) -> dict[str, str | None]:
+        return {"owner": self.app.owner, "app": self.app.id, "model": None, "version": None}
+
+    def summary(self) -> str:
+        return f"{type(self).__name__} of {self.app.id}: {len(self.value)} answered"
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+
+class AnnotatePanel(AnnotationPanel):
     """Labels the inputs of an app. `value` lists what was answered here: input, name and concepts.
 
     `several=True` lets an input bear any number of concepts. `concepts` are the choices (default: all of the app; new
     ones may be typed). Further keywords choose the inputs, as in `app.inputs`: dataset=, concept=, metadata=.
     """
 
-    kind = "annotate"
-
     value: Any = traitlets.List(help="Answers given here, oldest first: {input, name, concepts}.")
 
-    def __init__(
-        self, app: App, kind: str = "class", *, several: bool = False, concepts: list[str] | None = None, **filter: Any
-    ) -> None:
-        if kind != "class":
-            raise InvalidRequest(
-                f"There is no annotator of the kind {kind!r} yet; kind='class' puts concepts on inputs."
-            )
-        self.app = app
-        self._queue = AnnotationQueue(app, filter)
+    def __init__(self, app: App, *, several: bool = False, concepts: list[str] | None = None, **filter: Any) -> None:
         self._answers: list[Input] = []
         options = concepts if concepts is not None else [concept.name for concept in app.concepts()]
         labeller = SeveralConcepts if several else OneConcept
-        self._several = several
-        self._labeller = labeller(options, self._answered, self._skipped, self._undone)
-        self._status = ipywidgets.Label()
-        keys = _Keys(layout={"display": "none"})
-        keys.on_msg(lambda _, message, __: self._labeller.press(str(message.get("key", ""))))
         answers = "1 to 0 choose, Enter submits" if several else "1 to 0 answer"
-        hint = ipywidgets.Label(f"Keys, after a click here: {answers}, Backspace goes back.")
-        super().__init__([self._status, self._labeller, hint, keys])
-        self.add_class("deepft-annotate")
-        self._advance()
+        hint = f"Keys, after a click here: {answers}, Backspace goes back."
+        super().__init__(app, labeller(options, self._answered, self._skipped, self._undone), hint, filter)
 
     # -- what a person does --
 
@@ -108,38 +149,12 @@ class AnnotatePanel(Bundled, ipywidgets.VBox):
             return False
         return True
 
-    def _advance(self) -> None:
-        try:
-            self._show(self._queue.forward())
-        except DeepFTError as error:
-            self._status.value = error.message
-
-    def _show(self, input: Input | None) -> None:
-        if input is None:
-            self._labeller.layout.display = "none"
-            self._status.value = f"That was the last input. {self._counted()}"
-            return
-        self._labeller.layout.display = None
+    def _display(self, input: Input) -> str:
         shown = self.app.call("thumbnail", input=input.id, query=PictureQuery(side=SIDE))
         known = [label.concept for label in input.labels if label.positive]
         self._labeller.show(shown, known)
-        words = f" · now: {', '.join(known)}" if known else ""
-        self._status.value = f"{input.name}{words} · {self._counted()}"
-
-    def _counted(self) -> str:
-        return f"{len(self.value)} answered here, {self._queue.left()} unlabelled"
-
-    # -- how it is shown --
-
-    def target(self) -> dict[str, str | None]:
-        return {"owner": self.app.owner, "app": self.app.id, "model": None, "version": None}
-
-    def summary(self) -> str:
-        return f"AnnotatePanel of {self.app.id}: {len(self.value)} answered"
+        return f" · now: {', '.join(known)}" if known else ""
 
     def picture(self) -> str:
         texts = [self._status.value, *(f"{a['name']}: {', '.join(a['concepts']) or 'none'}" for a in self.value[-10:])]
         return picture.lines(f"Annotation of {self.app.id}", texts)
-
-    def __repr__(self) -> str:
-        return self.summary()
