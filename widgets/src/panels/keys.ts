@@ -6,7 +6,7 @@
 import type { RenderProps } from '../cell';
 import { keepKeys } from '../keyboard';
 
-const HOTKEYS = /^([0-9]|Enter|Backspace)$/;
+const HOTKEYS = /^([0-9]|Enter|Backspace|Delete)$/;
 
 export default {
   render({ model, el }: RenderProps): () => void {
