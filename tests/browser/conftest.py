@@ -61,6 +61,33 @@ class Window:
                 return
         sidebar.wait_for()
 
+    def show_app(self, app: str) -> None:
+        """Shows an app's contents in the sidebar, through the list of all."""
+        self.open_sidebar()
+        contents = self.by("app-contents", app=app)
+        for _ in range(6):
+            if contents.is_visible():
+                return
+            with contextlib.suppress(Exception):
+                if self.by("app-switcher").is_visible():
+                    self.by("app-switcher").click(timeout=3000)
+                    self.page.locator(".lm-Menu-item", has_text="All Apps").click(timeout=3000)
+                else:
+                    self.by("refresh").click(timeout=3000)
+                self.by("app-item", app=app).click(timeout=3000)
+                contents.wait_for(timeout=3000)
+        contents.wait_for()
+
+    def click_until(self, target: Any, seen: Any) -> None:
+        """Clicks until the effect is seen: a page that still settles may lose a click."""
+        for _ in range(6):
+            with contextlib.suppress(Exception):
+                if not seen.is_visible():
+                    target.click(timeout=3000)
+                seen.wait_for(timeout=5000)
+                return
+        seen.wait_for()
+
     def shoot(self, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")

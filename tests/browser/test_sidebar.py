@@ -115,6 +115,17 @@ def test_the_whole_way_through_the_sidebar(window: Any, lab: Any, photos: Any) -
     assert version.metrics["accuracy"] >= photos.accuracy
     expect(window.by("concept-table")).to_contain_text(first)
     expect(view).to_have_attribute("data-seq", str(version.events()[-1].seq))
+
+    # The previews came back with the reload: the same images at each epoch, scrubbed by the keyboard.
+    previews = window.by("previews")
+    epochs = photos.values["num_epochs"]
+    expect(previews).to_have_attribute("data-epoch", str(epochs))
+    expect(window.by("preview").first.locator("img")).to_be_visible()
+    window.by("preview-scrub").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(previews).to_have_attribute("data-epoch", str(epochs - 1))
+    page.keyboard.press("End")
+    expect(window.by("preview-summary")).to_contain_text(f"since epoch {epochs - 1}")
     window.shoot("version")
     window.open_sidebar()
     expect(window.by("version-row", version="v1").first).to_contain_text(re.compile(r"0\.\d|1\.0|\d\s?%"))

@@ -2,92 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import CHROMIUM, ROOT, TOKEN, JupyterServer
+from harness import TOKEN
+from pages import MARKS, MOUNT, Open, target_of
 
 from deepft_lab import demo
 
-ESBUILD = ROOT / "node_modules" / ".bin" / "esbuild"
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: `make test` installs it where it may"),
-    pytest.mark.skipif(not ESBUILD.exists(), reason="the front end's packages are not installed: make setup"),
-]
-
-MOUNT = """([name, target]) => {
-    window.client = new dft.Client();
-    window.told = [];
-    const context = {
-        client, stream: dft.sharedStream(client),
-        open: (what) => told.push(what),
-    };
-    window.mounted?.dispose();
-    window.mounted = dft[name](document.getElementById('host'), context, target);
-}"""
-
-Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """All parts as one script."""
-    file = tmp_path_factory.mktemp("bundle") / "dft.js"
-    options = ["--bundle", "--format=iife", "--global-name=dft", f"--outfile={file}", "--log-level=error"]
-    subprocess.run([ESBUILD, ROOT / "widgets" / "src" / "index.ts", *options], check=True, timeout=60)
-    return file.read_text()
-
-
-@pytest.fixture(scope="module")
-def styles(tmp_path_factory: pytest.TempPathFactory) -> str:
-    file = tmp_path_factory.mktemp("bundle") / "style.css"
-    source = ROOT / "widgets" / "src" / "style.css"
-    subprocess.run([ESBUILD, source, "--bundle", f"--outfile={file}", "--log-level=error"], check=True, timeout=60)
-    return file.read_text()
-
-
-@pytest.fixture
-def mount(browser: Any, server: JupyterServer, script: str, styles: str) -> Iterator[Open]:
-    """Opens a page with one part. `cookies=False`: the page has a token alone, as behind some proxies."""
-    contexts = []
-
-    def open_page(part: str, target: dict[str, Any], width: int = 1000, cookies: bool = True) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 800})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.errors = []
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.on("dialog", lambda dialog: page.errors.append(f"dialog: {dialog.message}"))
-        if cookies:
-            page.goto(f"{server.url}lab?token={TOKEN}")
-        config = json.dumps({"baseUrl": "/", "token": "" if cookies else TOKEN})
-        body = (
-            f"<!doctype html><meta charset=utf-8><style>{styles} html,body,#host{{height:100%;margin:0}}</style>"
-            f'<script id="jupyter-config-data" type="application/json">{config}</script>'
-            '<body><div id="host"></div><script src="/parts.js"></script>'
-        )
-        page.route("**/parts", lambda route: route.fulfill(content_type="text/html", body=body))
-        page.route("**/parts.js", lambda route: route.fulfill(content_type="text/javascript", body=script))
-        page.goto(f"{server.url}parts")
-        page.evaluate(MOUNT, [part, target])
-        return page
-
-    yield open_page
-    for context in contexts:
-        assert all(not page.errors for page in context.pages), [page.errors for page in context.pages]
-        context.close()
-
-
-def target_of(app: Any, **more: str) -> dict[str, str]:
-    return {"owner": app.owner, "app": app.id, **more}
+pytestmark = MARKS
 
 
 def labels(app: Any) -> list[list[str]]:
