@@ -12,6 +12,7 @@ from deepft_lab.client import shown
 from deepft_lab.client.model import Model
 from deepft_lab.client.table import Table
 from deepft_lab.client.upload import Progress, Sources, UploadReport, upload
+from deepft_lab.client.values import sendable
 from deepft_lab.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ class App:
             template=template,
             description=description,
             concepts=None if concepts is None else _names(concepts),
-            values=values,
+            values=sendable(values),
         )
         return Model(self, self.call("create_model", body=body))
 

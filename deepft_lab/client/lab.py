@@ -11,6 +11,7 @@ from deepft_lab.client.app import App
 from deepft_lab.client.connection import Connection
 from deepft_lab.client.model import Model
 from deepft_lab.client.table import Table
+from deepft_lab.client.values import sendable
 from deepft_lab.client.version import Version
 
 
@@ -62,7 +63,7 @@ class Lab:
 
     def check_params(self, template: str, examples: int | None = None, **values: Any) -> records.CheckedParams:
         """Complete values of a template, every fault, and what follows from them; trains nothing."""
-        body = records.CheckParams(values=values, examples=examples)
+        body = records.CheckParams(values=sendable(values), examples=examples)
         return self.connection.call("check_params", template=template, body=body)
 
     def running(self) -> Table[Version]:

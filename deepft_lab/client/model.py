@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deepft_lab import records
 from deepft_lab.client import shown
 from deepft_lab.client.table import Table
+from deepft_lab.client.values import sendable
 from deepft_lab.client.version import Version
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Model:
 
     def update_params(self, **values: Any) -> Model:
         """Changes hyperparameters; the others stay. Raises InvalidParams with every fault."""
-        self.record = self.call("update_model", body=records.UpdateModel(values=values))
+        self.record = self.call("update_model", body=records.UpdateModel(values=sendable(values)))
         return self
 
     def update(
@@ -72,7 +73,7 @@ class Model:
             template=template,
             description=description,
             concepts=None if concepts is None else list(concepts),
-            values=values,
+            values=sendable(values),
         )
         self.record = self.call("update_model", body=body)
         return self
@@ -85,6 +86,7 @@ class Model:
         No dataset: all inputs that bear the model's concepts. `validation`: a dataset's name, or a fraction held out;
         None: the template's default.
         """
+        sendable({"validation": validation})
         body = records.Train(dataset=dataset, validation=validation, description=description)
         return Version(self, self.call("train", body=body))
 

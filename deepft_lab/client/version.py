@@ -146,13 +146,15 @@ class Version:
 
     # -- what it can do --
 
-    def predict(self, images: Any) -> list[list[tuple[str, float]]]:
-        """For each image its concepts with values, highest first. Images: paths, bytes, PIL images, inputs of the app.
+    def predict(self, images: Any) -> list[Any]:
+        """What the model says of each image. Images: paths, bytes, PIL images, inputs of the app.
 
+        A classifier gives (concept, value), highest first; a detector and a segmenter give regions (concept, value, box
+        in fractions of the picture, and from a segmenter the mask); an embedder gives the numbers of the embedding.
         Raises BadImage, which names every image that cannot be read.
         """
         listed = list(images) if isinstance(images, (list, tuple)) or _is_iterator(images) else [images]
-        results: list[list[tuple[str, float]]] = []
+        results: list[Any] = []
         faults: list[records.Fault] = []
         for batch in _batches(listed):
             answer = self.call("predict", body=records.Predict(images=batch))
@@ -160,7 +162,7 @@ class Version:
                 if prediction.error:
                     place = len(results)
                     faults.append(records.Fault(f"images[{place}]", _name(listed[place]), prediction.error))
-                results.append([(found.concept, found.value) for found in prediction.concepts])
+                results.append(_said(self.record.type, prediction))
         if faults:
             listing = "; ".join(f"{fault.value}: {fault.reason}" for fault in faults)
             raise errors.BadImage(f"{shown.count(len(faults), 'image')} cannot be read. {listing}", faults)
@@ -235,12 +237,25 @@ def _image(image: Any) -> records.PredictImage:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return records.PredictImage(data=bytes(image))
     if isinstance(image, (str, Path)):
-        return records.PredictImage(data=Path(image).expanduser().read_bytes())
+        try:
+            return records.PredictImage(data=Path(image).expanduser().read_bytes())
+        except OSError as error:
+            raise errors.InvalidRequest(
+                f"The image {str(image)!r} cannot be read: {error.strerror or error}."
+            ) from None
     if hasattr(image, "save") and hasattr(image, "mode"):  # a PIL image, without importing PIL
         return records.PredictImage(data=png(image))
     raise errors.InvalidRequest(
         f"An image is a path, bytes, a PIL image or an input of the app, not {type(image).__name__}."
     )
+
+
+def _said(type: str, prediction: records.Prediction) -> list[Any]:
+    if type in ("visual-detector", "visual-segmenter"):
+        return prediction.regions
+    if type == "visual-embedder":
+        return prediction.embedding
+    return [(found.concept, found.value) for found in prediction.concepts]
 
 
 def png(image: Any) -> bytes:

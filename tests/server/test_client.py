@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -209,6 +210,14 @@ def test_hyperparameters_are_keywords_and_every_wrong_one_is_told(app: Any) -> N
     assert model.update_params(batch_size=16).params()["batch_size"] == 16
     assert model.params()["num_epochs"] == 3, "the others stay"
     assert app.model("m") == model and [each.id for each in app.models()] == ["m"]
+    for wrong in (float("nan"), float("inf"), [1.0, float("nan")]):
+        with pytest.raises(errors.InvalidParams, match="neither nan nor inf") as raised:
+            model.update_params(per_item_lrate=wrong)
+        assert [fault.field for fault in raised.value.faults] == ["per_item_lrate"]
+        with pytest.raises(errors.InvalidParams, match="neither nan nor inf"):
+            app.create_model("n", template="classifier-mobilenet-v2", per_item_lrate=wrong)
+    with pytest.raises(errors.InvalidParams, match="validation = nan"):
+        model.train(validation=float("nan"))
     model.delete()
     with pytest.raises(errors.NotFound):
         app.model("m")
@@ -291,8 +300,18 @@ def test_an_image_may_be_a_path_bytes_a_pil_image_or_an_input(tmp_path: Path) ->
     assert sent is not None and Image.open(io.BytesIO(sent)).size == (3, 2)
     with pytest.raises(errors.InvalidRequest, match="not int"):
         version_module._image(5)
-    with pytest.raises(FileNotFoundError):
-        version_module._image(tmp_path / "absent.png")
+    for path in (tmp_path / "absent.png", tmp_path):
+        with pytest.raises(errors.InvalidRequest, match=re.escape(repr(str(path)))):
+            version_module._image(path)
+
+
+def test_a_prediction_is_what_its_type_of_model_says() -> None:
+    region = records.FoundRegion(concept="ant", value=0.5, box=(0, 0, 1, 1))
+    prediction = records.Prediction(concepts=[records.ConceptValue("ant", 0.5)], regions=[region], embedding=[0.6, 0.8])
+    said = {type: version_module._said(type, prediction) for type in records.MODEL_TYPES}
+    assert said["visual-classifier"] == said["embedding-classifier"] == [("ant", 0.5)]
+    assert said["visual-detector"] == said["visual-segmenter"] == [region]
+    assert said["visual-embedder"] == [0.6, 0.8]
 
 
 def test_a_table_shows_any_record() -> None:
