@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
-from deepft_lab import params
 from deepft_lab.errors import Conflict, InvalidParams, NotFound
 from deepft_lab.lab.access import find, find_app
 from deepft_lab.lab.names import check_id, clean_concepts
 from deepft_lab.records import MODEL_TYPES, Caller, Count, CreateModel, Fault, Model, Template, UpdateModel
 from deepft_lab.store import tables as t
+from deepft_lab.training import recipes
 
 if TYPE_CHECKING:
     from deepft_lab.lab.lab import Lab
@@ -44,7 +44,7 @@ def create_model(lab: Lab, caller: Caller, *, owner: str, app: str, body: Create
                 f"There is a model {body.id!r} in this app already. Choose another id, or train that one again."
             )
         concepts = None if body.concepts is None else clean_concepts(body.concepts)
-        _refuse(template, [*_concept_faults(connection, key, concepts), *params.check(template.fields, body.values)[1]])
+        _refuse(template, [*_concept_faults(connection, key, concepts), *recipes.check(template, body.values)[1]])
         row = {
             "app": key,
             "id": body.id,
@@ -71,11 +71,11 @@ def update_model(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, 
         template = _template(lab, row["type"], body.template or row["template"])
         given = dict(row["values"])
         if template.id != row["template"]:
-            wrong = {fault.field for fault in params.check(template.fields, given)[1]}
+            wrong = {fault.field.partition(".")[0] for fault in recipes.check(template, given)[1]}
             given = {name: value for name, value in given.items() if name not in wrong}
         given |= body.values
         concepts = row["concepts"] if body.concepts is None else clean_concepts(body.concepts)
-        _refuse(template, [*_concept_faults(connection, key, concepts), *params.check(template.fields, given)[1]])
+        _refuse(template, [*_concept_faults(connection, key, concepts), *recipes.check(template, given)[1]])
         changes = {
             "template": template.id,
             "values": given,
@@ -113,7 +113,7 @@ def delete_model(lab: Lab, caller: Caller, *, owner: str, app: str, model: str) 
 
 def complete_values(template: Template, given: Mapping[str, Any]) -> dict[str, Any]:
     """The given values with the template's defaults."""
-    return params.check(template.fields, given)[0]
+    return recipes.check(template, given)[0]
 
 
 def _template(lab: Lab, type: str, wanted: str | None) -> Template:

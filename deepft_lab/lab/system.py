@@ -10,6 +10,7 @@ from deepft_lab import params
 from deepft_lab._version import __version__
 from deepft_lab.lab.jobs import running_by_gpu
 from deepft_lab.records import Caller, CheckedParams, CheckParams, Count, Machine, Me, Shutdown, TemplateList
+from deepft_lab.training import recipes
 
 if TYPE_CHECKING:
     from deepft_lab.lab.lab import Lab
@@ -44,7 +45,7 @@ def templates(lab: Lab, caller: Caller) -> TemplateList:
 def check_params(lab: Lab, caller: Caller, *, template: str, body: CheckParams) -> CheckedParams:
     """What the form shows while a person types: every fault, the learning rate of a step, the steps."""
     found = lab.catalog.get(template)
-    values, faults = params.check(found.fields, body.values)
+    values, faults = recipes.check(found, body.values)
     gpus = values.get("num_gpus")
     ranks = gpus if isinstance(gpus, int) and gpus > 0 else 1
     steps = params.steps_per_epoch(values, body.examples, ranks)

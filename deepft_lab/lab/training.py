@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
-from deepft_lab import manifest, params, spec
+from deepft_lab import manifest, spec
 from deepft_lab._version import __version__
 from deepft_lab.errors import Conflict, InvalidParams, WeightsNotFound
 from deepft_lab.lab import origins, selection
@@ -26,6 +26,7 @@ from deepft_lab.lab.versions import version as version_record
 from deepft_lab.records import Caller, Fault, ModelVersion, Train
 from deepft_lab.store import tables as t
 from deepft_lab.store.blobs import full_disk_in_words
+from deepft_lab.training import recipes
 
 if TYPE_CHECKING:
     from deepft_lab.lab.lab import Lab
@@ -40,7 +41,7 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
         app_key = find_app(connection, owner, app)["key"]
         row = find(connection, t.models, app_key, "model", model)
         template = lab.catalog.get(row["template"])
-        values, faults = params.check(template.fields, row["values"])
+        values, faults = recipes.check(template, row["values"])
         given = values.get("seed")
         seed = given if isinstance(given, int) and given >= 0 else default_seed(owner, app, model)
         chosen, concepts = _choose(connection, app_key, row, body, values, seed)

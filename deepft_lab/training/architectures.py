@@ -22,6 +22,7 @@ from torchvision.ops import StochasticDepth
 from deepft_lab.errors import InvalidParams
 from deepft_lab.records import Fault
 from deepft_lab.training.inception import InceptionV2
+from deepft_lab.training.recipes import builders
 
 
 class Architecture(NamedTuple):
@@ -40,6 +41,11 @@ def find(name: str) -> Architecture:
     """The architecture of a name. Raises InvalidParams where no library has it."""
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
+    installed = builders.find("backbone", name, "visual-classifier")
+    if isinstance(installed, builders.Builder):
+        build = builders.function("backbone", name)
+        assert build is not None
+        return Architecture(build, installed.head)
     library, _, bare = name.rpartition("/")
     import timm  # a second of imports, for those who need it
 

@@ -110,7 +110,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     rates = schedules.plan(
         values, lrate=lrate, images_a_step=batch_size * ranks, steps=total_steps, schedule=task.plan.schedule
     )
-    lrate_at = schedules.SCHEDULES[task.plan.schedule.name]
+    lrate_at = schedules.find(task.plan.schedule)
     if rates.warmup < (values.get("warmup_iters") or 0):
         warn(f"The run has {total_steps} steps: warm-up takes {rates.warmup} of them, not {values['warmup_iters']}.")
     if (values.get("num_gpus") or 1) != ranks:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from deepft_lab.training.recipes import builders
 from deepft_lab.training.recipes.parts import Optimizer
 
 
@@ -27,7 +28,11 @@ def build(
             continue
         start = {"params": [], "weight_decay": weight_decay if decayed else 0.0, "factor": share}
         groups.setdefault((share, decayed), start)["params"].append(parameter)
-    return OPTIMIZERS[settings.name](list(groups.values()), settings)
+    if settings.name in OPTIMIZERS:
+        return OPTIMIZERS[settings.name](list(groups.values()), settings)
+    installed = builders.function("optimizer", settings.name)
+    assert installed is not None  # the configuration was checked
+    return installed(list(groups.values()), **settings.arguments)
 
 
 class Lamb(torch.optim.Optimizer):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from deepft_lab.training.recipes import builders
 from deepft_lab.training.recipes.parts import Schedule
 
 _PLAIN = Schedule()
@@ -89,6 +90,15 @@ def _warm(plan: Plan, step: int, later: float) -> float:
     if step >= plan.warmup:
         return later
     return plan.lrate * (plan.warmup_ratio + (1 - plan.warmup_ratio) * step / plan.warmup)
+
+
+def find(schedule: Schedule) -> Callable[[Plan, int], float]:
+    """The function of a recipe's schedule: (plan, step) to the learning rate. Also one that is installed."""
+    if schedule.name in SCHEDULES:
+        return SCHEDULES[schedule.name]
+    share = builders.function("schedule", schedule.name)
+    assert share is not None  # the configuration was checked
+    return lambda plan, step: _warm(plan, step, plan.lrate * share(_done(plan, step), **schedule.arguments))
 
 
 SCHEDULES: dict[str, Callable[[Plan, int], float]] = {

@@ -32,6 +32,12 @@ def load(path: Path) -> Template | BrokenTemplate:
     if faults:
         return BrokenTemplate(origin=str(path), faults=faults)
     template = msgspec.convert(document, Template)
+    faults = [
+        msgspec.structs.replace(fault, field=f"fields.{fault.field}")
+        for fault in recipes.check(template, {})[1]  # such as those of a configuration that is a default
+    ]
+    if faults:
+        return BrokenTemplate(origin=str(path), faults=faults)
     template = msgspec.structs.replace(template, fields=with_common(template.fields))
     identity = msgspec.json.encode(template, order="deterministic")
     return msgspec.structs.replace(template, origin=str(path), hash=hashlib.sha256(identity).hexdigest())
@@ -79,7 +85,7 @@ def _field_faults(fields: Any) -> list[Fault]:
         if not own:
             field = msgspec.convert(item, Field)
             _, reasons = params.check([field], {})
-            own = [Fault(f"{place}.default", field.default, fault.reason + _hint(field.default)) for fault in reasons]
+            own = [Fault(f"{place}.default", field.default, fault.reason + hint(field.default)) for fault in reasons]
             if field.name in seen:
                 own.append(Fault(place, field.name, "The name stands twice."))
             seen.add(field.name)
@@ -109,14 +115,14 @@ def _record_faults(kind: type, content: dict[Any, Any], prefix: str, apart: set[
         try:
             msgspec.convert(value, part)
         except msgspec.ValidationError as error:
-            faults.append(Fault(f"{prefix}{key}", value, f"{error}.{_hint(value)}"))
+            faults.append(Fault(f"{prefix}{key}", value, f"{error}.{hint(value)}"))
     for field in msgspec.structs.fields(kind):
         if field.required and field.name not in content and field.name not in (apart or ()):
             faults.append(Fault(f"{prefix}{field.name}", None, "This key is missing."))
     return faults
 
 
-def _hint(value: Any) -> str:
+def hint(value: Any) -> str:
     """YAML reads 1e-4 as a text; the most common slip deserves its way out."""
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE):
         mantissa, exponent = value.lower().split("e")

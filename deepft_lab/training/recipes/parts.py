@@ -6,7 +6,7 @@ named beside it. Numbers that a person may change are no part of it; they are th
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -60,6 +60,7 @@ class Optimizer(Part, frozen=True):
     weight_decay: Share = 0.0  # where the template has no field of that name
     head_lrate_factor: Positive = 1.0  # the new head's learning rate, over that of a pretrained graph
     clip_norm: Positive | None = None  # largest norm of all gradients together
+    arguments: dict[str, Any] = {}  # of a builder that an administrator has installed
 
 
 class Schedule(Part, frozen=True):
@@ -73,6 +74,7 @@ class Schedule(Part, frozen=True):
     factor: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
     drops: list[Share] = []
     power: Positive = 0.9  # poly
+    arguments: dict[str, Any] = {}
 
 
 class RandAugment(Part, frozen=True):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from deepft_lab.training.recipes.detector import Backbone, Neck
+from deepft_lab.training.recipes.levels import at_level
 from deepft_lab.training.recipes.parts import Base, Part, Positive, Share
 
 # Builders: segmentation/networks.py
 Network = Literal[
+    "assembled",  # of the parts `backbone`, `neck` and `head`
     "light_mobilenet_v2",
     "deeplabv3_resnet50",
     "segformer_b0",
@@ -26,6 +29,7 @@ class Loss(Part, frozen=True):
 
     name: Literal["cross_entropy"] = "cross_entropy"
     dice: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # weight of a soft Dice loss
+    arguments: dict[str, Any] = {}  # of a builder that an administrator has installed
     auxiliary: Annotated[float, msgspec.Meta(ge=0)] = 0.4  # weight of the auxiliary head's loss, where there is one
 
 
@@ -37,6 +41,19 @@ class Augment(Part, frozen=True):
     colour: Share = 0.0  # strength of changes of brightness, contrast and saturation
 
 
+class Head(Part, frozen=True):
+    """From the maps of a neck to logits. Builders: segmentation/assembled.py.
+
+    `sum` adds the levels from the coarsest to the finest; `all_mlp` joins them (SegFormer); `pooling` looks at the
+    coarsest at several scales (DeepLabV3).
+    """
+
+    name: Literal["sum", "all_mlp", "pooling"] = "sum"
+    channels: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
+    dropout: Share = 0.1
+    arguments: dict[str, Any] = {}
+
+
 class Segmenter(Base, frozen=True, kw_only=True):
     """A visual segmenter."""
 
@@ -45,3 +62,15 @@ class Segmenter(Base, frozen=True, kw_only=True):
     loss: Loss = Loss()
     augment: Augment = Augment()
     stochastic_depth: Share = 0.0
+    backbone: Backbone = Backbone(name="mobilenet_v2", strides=(4, 8, 16, 32))
+    neck: Neck = Neck(name="none")
+    head: Head = Head()
+
+
+@at_level.register
+def _maps(augment: Augment, level: str) -> Augment:
+    if level == "none":
+        return Augment(scale=(1.0, 1.0))
+    if level == "light":
+        return Augment(scale=(0.75, 1.5), colour=0.5)
+    return Augment(scale=(0.5, 2.0), largest_share=0.75, colour=1.0)

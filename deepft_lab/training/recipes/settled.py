@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from deepft_lab.training.recipes import advanced
 from deepft_lab.training.recipes.parts import Base
 
 Plan = TypeVar("Plan", bound=Base)
@@ -25,4 +26,7 @@ def settled(plan: Plan, values: Mapping[str, Any]) -> Plan:
     if values.get("logreg") in (0, 1) and hasattr(plan, "loss"):
         kind = "bce" if values["logreg"] else "cross_entropy"
         changes["loss"] = msgspec.structs.replace(plan.loss, exclusive=kind)
-    return msgspec.structs.replace(plan, **changes) if changes else plan
+    plan = msgspec.structs.replace(plan, **changes) if changes else plan
+    if isinstance(values.get(advanced.FIELD), str) and type(plan) in advanced.CONFIGS:
+        plan = advanced.applied(plan, values[advanced.FIELD])
+    return plan

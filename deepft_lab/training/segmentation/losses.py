@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from deepft_lab.training.recipes import builders
 from deepft_lab.training.recipes.segmenter import Loss
 from deepft_lab.training.segmentation.truth import UNKNOWN
 
@@ -18,13 +21,21 @@ def loss(logits: list[Tensor], targets: Tensor, settings: Loss, weights: Tensor 
     """
     wanted = targets.long()
     total = torch.zeros((), device=targets.device)
+    base = cross_entropy if settings.name == "cross_entropy" else _installed(settings)
     for turn, part in enumerate(logits):
         enlarged = enlarge(part, wanted.shape[-2], wanted.shape[-1])
-        own = cross_entropy(enlarged, wanted, weights)
+        own = base(enlarged, wanted, weights)
         if settings.dice:
             own = own + settings.dice * dice(enlarged, wanted)
         total = total + own * (settings.auxiliary if turn else 1.0)
     return total
+
+
+def _installed(settings: Loss) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    """A loss that an administrator has installed; it knows no weights of places."""
+    function = builders.function("loss", settings.name)
+    assert function is not None  # the configuration was checked
+    return lambda logits, targets, weights: function(logits, targets, **settings.arguments)
 
 
 def enlarge(logits: Tensor, height: int, width: int) -> Tensor:

@@ -18,6 +18,8 @@ from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 from torchvision.models.segmentation.fcn import FCNHead
 
 from deepft_lab.training import weights
+from deepft_lab.training.recipes.segmenter import Segmenter
+from deepft_lab.training.segmentation.parts import PooledNorm, separable, unit
 from deepft_lab.training.segmentation.segformer import VARIANTS, SegFormer
 
 
@@ -35,9 +37,9 @@ class Published(NamedTuple):
 
 
 class Network(NamedTuple):
-    """`build(places, stochastic_depth)` gives a random start."""
+    """`build(places, plan)` gives a random start."""
 
-    build: Callable[[int, float], nn.Module]
+    build: Callable[[int, Segmenter], nn.Module]
     published: tuple[Published, ...]
 
 
@@ -54,9 +56,9 @@ class LightSegmenter(nn.Module):
     def __init__(self, places: int, channels: int = 48) -> None:
         super().__init__()
         self.backbone = nn.ModuleDict({"features": models.mobilenet_v2(weights=None).features[:18]})
-        self.laterals = nn.ModuleList(_unit(width, channels, 1) for _, width in self.STAGES)
+        self.laterals = nn.ModuleList(unit(width, channels, 1) for _, width in self.STAGES)
         self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(self.STAGES[-1][1], channels, 1), nn.Sigmoid())
-        self.smooth = nn.ModuleList(_separable(channels) for _ in self.STAGES[:-1])
+        self.smooth = nn.ModuleList(separable(channels) for _ in self.STAGES[:-1])
         self.classifier = nn.Conv2d(channels, places, 1)
 
     def forward(self, images: Tensor) -> Any:
@@ -75,15 +77,6 @@ class LightSegmenter(nn.Module):
         return [logits] if self.training else logits
 
 
-def _unit(inputs: int, outputs: int, size: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False), nn.BatchNorm2d(outputs))
-
-
-def _separable(channels: int) -> nn.Sequential:
-    depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-    return nn.Sequential(depthwise, nn.BatchNorm2d(channels), *_unit(channels, channels, 1), nn.ReLU())
-
-
 class DeepLabV3(nn.Module):
     """DeepLabV3 (arXiv 1706.05587) on ResNet-50 with output stride 8, and an auxiliary head. Keys are torchvision's."""
 
@@ -94,7 +87,7 @@ class DeepLabV3(nn.Module):
         self.classifier = DeepLabHead(2048, places)
         self.aux_classifier = FCNHead(1024, places)
         pooling = self.classifier[0].convs[-1]
-        pooling[2] = _PooledNorm(pooling[2].num_features)
+        pooling[2] = PooledNorm(pooling[2].num_features)
 
     def forward(self, images: Tensor) -> Any:
         features = self.backbone(images)
@@ -102,27 +95,22 @@ class DeepLabV3(nn.Module):
         return [logits, self.aux_classifier(features["aux"])] if self.training else logits
 
 
-class _PooledNorm(nn.BatchNorm2d):
-    """Batch norm of one pixel a picture: a single picture has no statistics, and takes those that are kept."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        if self.training and len(input) == 1:
-            return functional.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
-            )
-        return super().forward(input)
-
-
-def _light(places: int, stochastic_depth: float) -> nn.Module:
+def _light(places: int, plan: Segmenter) -> nn.Module:
     return LightSegmenter(places)
 
 
-def _deeplabv3(places: int, stochastic_depth: float) -> nn.Module:
+def _deeplabv3(places: int, plan: Segmenter) -> nn.Module:
     return DeepLabV3(places)
 
 
-def _segformer(variant: str) -> Callable[[int, float], nn.Module]:
-    return lambda places, stochastic_depth: SegFormer(places, VARIANTS[variant], stochastic_depth)
+def _segformer(variant: str) -> Callable[[int, Segmenter], nn.Module]:
+    return lambda places, plan: SegFormer(places, VARIANTS[variant], plan.stochastic_depth)
+
+
+def _assembled(places: int, plan: Segmenter) -> nn.Module:
+    from deepft_lab.training.segmentation import assembled
+
+    return assembled.build(plan, places)
 
 
 _SEGFORMER = (
@@ -130,6 +118,7 @@ _SEGFORMER = (
     Published("segformer.encoder.layer_norm.0.weight", kept=("segformer.",), new=("classifier.",)),
 )
 NETWORKS: dict[str, Network] = {
+    "assembled": Network(_assembled, ()),
     "light_mobilenet_v2": Network(
         _light,
         (Published("", kept=("backbone.",), new=("backbone.classifier.", "backbone.features.18."), into="backbone."),),
@@ -145,10 +134,14 @@ NETWORKS: dict[str, Network] = {
 }
 
 
-def load(model: nn.Module, network: str, path: str | Path) -> set[str]:
+def load(model: nn.Module, plan: Segmenter, path: str | Path) -> set[str]:
     """Fills a network from a published file and returns the keys that it gave. Raises WrongWeights."""
+    if plan.network == "assembled":
+        from deepft_lab.training.segmentation import assembled
+
+        return assembled.load(model, plan, path)
     found = weights.read(path)
-    kinds = NETWORKS[network].published
+    kinds = NETWORKS[plan.network].published
     kind = next((kind for kind in kinds if kind.mark in found or not kind.mark), kinds[0])
     wanted = {
         key: tensor
@@ -159,6 +152,6 @@ def load(model: nn.Module, network: str, path: str | Path) -> set[str]:
     given = {key: tensor for key, tensor in given.items() if not key.startswith(kind.new)}
     counters = {key: wanted[key] for key in wanted.keys() - given.keys() if key.endswith("num_batches_tracked")}
     given |= counters  # old files do not count the batches that a batch norm has seen
-    weights.fit(wanted, given, path=path, architecture=network)
+    weights.fit(wanted, given, path=path, architecture=plan.network)
     model.load_state_dict(given, strict=False)
     return set(given)

@@ -15,6 +15,7 @@ from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import Fault, FoundRegion, Prediction
 from deepft_lab.training import augment, data
+from deepft_lab.training.recipes.segmenter import Segmenter
 from deepft_lab.training.segmentation import losses, networks, pixels
 from deepft_lab.training.segmentation.metric import Confusion
 from deepft_lab.training.segmentation.truth import UNKNOWN, Map, Truth
@@ -40,6 +41,7 @@ class Segments(NamedTuple):
 class Segment(Task):
     """Targets: a Truth an input. Outputs: Segments. The probabilities of all places add up to 1 in each pixel."""
 
+    plan: Segmenter
     _given: frozenset[str] | set[str] = frozenset()  # keys that the file of pretrained weights filled
     _weights: Tensor | None = None  # of the places in the loss
 
@@ -128,9 +130,9 @@ class Segment(Task):
 
     def build(self, weights: str | None = None) -> nn.Module:
         network = networks.NETWORKS[self.plan.network]
-        model = network.build(len(self.concepts) + 1, self.plan.stochastic_depth)
+        model = network.build(len(self.concepts) + 1, self.plan)
         if weights is not None:
-            self._given = networks.load(model, self.plan.network, weights)
+            self._given = networks.load(model, self.plan, weights)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
