@@ -123,6 +123,15 @@ RESUME_FROM = Field(
     help="A trained version of the same type to start from, such as v3 or my-model/v3, instead of the pretrained "
     "weights. Concepts that it knew keep what it learned.",
 )
+DECODE = Field(
+    name="decode",
+    label="Decode",
+    type="choice",
+    default="cache",
+    choices=["cache", "full"],
+    help="cache decodes each picture once, at the size that the training needs, and keeps it for later runs. full "
+    "decodes whole pictures in every epoch: the published recipe to the pixel, many times slower.",
+)
 COMPILE = Field(
     name="compile",
     label="Compile",
@@ -144,6 +153,7 @@ FIELDS: tuple[Field, ...] = tuple(
         MIXED_PRECISION,
         GRADIENT_ACCUMULATION,
         COMPILE,
+        DECODE,
         NUM_GPUS,
         INVALID_DATA_TOLERANCE,
         SEED,
