@@ -37,14 +37,14 @@ class AnnotationPanel(Bundled, ipywidgets.VBox):
 
     value: Any = traitlets.List(help="Answers given here, oldest first.")
 
-    def __init__(self, app: App, labeller: Any, hint: str, filter: dict[str, Any]) -> None:
+    def __init__(self, app: App, labeller: Any, hints: list[str], filter: dict[str, Any]) -> None:
         self.app = app
         self._queue = AnnotationQueue(app, filter)
         self._labeller = labeller
         self._status = ipywidgets.Label()
         keys = _Keys(layout={"display": "none"})
         keys.on_msg(lambda _, message, __: self._labeller.press(str(message.get("key", ""))))
-        super().__init__([self._status, labeller, ipywidgets.Label(hint), keys])
+        super().__init__([self._status, labeller, *map(ipywidgets.Label, hints), keys])
         self.add_class("deepft-annotate")
         self._advance()
 
@@ -102,8 +102,8 @@ class AnnotatePanel(AnnotationPanel):
         options = concepts if concepts is not None else [concept.name for concept in app.concepts()]
         labeller = SeveralConcepts if several else OneConcept
         answers = "1 to 0 choose, Enter submits" if several else "1 to 0 answer"
-        hint = f"Keys, after a click here: {answers}, Backspace goes back."
-        super().__init__(app, labeller(options, self._answered, self._skipped, self._undone), hint, filter)
+        hints = [f"Keys, after a click here: {answers}, Backspace goes back."]
+        super().__init__(app, labeller(options, self._answered, self._skipped, self._undone), hints, filter)
 
     # -- what a person does --
 

@@ -213,7 +213,9 @@ class RegionAnnotator(Annotator):
         self._answered, self._skipped, self._undone = answered, skipped, undone
         with labelling._old_ways():
             super().__init__((WIDTH, HEIGHT), options=list(options), layout={"width": "auto"})
-        # Keys come from the panel; the widget that listens for them here would stand below as an error text.
+        # The canvas takes the focus when it is drawn on, and keeps its keys from the panel.
+        self.canvas.interaction_canvas.on_key_down(self._key_on_canvas)
+        # Other keys come from the panel; the widget that listens for them here would stand below as an error text.
         self.event_watcher.close()
         self.children = [child for child in self.children if child is not self.event_watcher]
         self.all_controls.layout.width = "auto"
@@ -261,6 +263,10 @@ class RegionAnnotator(Annotator):
             self.undo()
         elif key == "Delete":
             self.delete()
+
+    def _key_on_canvas(self, key: str, shift: bool, control: bool, meta: bool) -> None:
+        if not (control or meta):
+            self.press(key)
 
     def submit(self, sender: Any = None) -> None:
         if self._shown_at is not None and time.monotonic() - self._shown_at < labelling.SETTLE_SECONDS:

@@ -224,6 +224,18 @@ def test_what_was_drawn_and_skipped_is_there_when_one_comes_back(app: Any) -> No
     assert [region.box for region in stored(app, second)] == [pytest.approx((0.1, 0.1, 0.6, 0.6))]
 
 
+def test_keys_reach_the_canvas_that_has_the_focus_too(app: Any) -> None:
+    panel = app.annotate_panel("box")
+    first = current(panel)
+    draw(panel, (0.1, 0.1), (0.5, 0.5))
+    held = {"shift_key": False, "ctrl_key": False, "meta_key": False}
+    canvas = panel._labeller.canvas
+    canvas._handle_custom_msg({"event": "key_down", "key": "Enter", **held, "ctrl_key": True}, [])
+    assert current(panel) == first
+    canvas._handle_custom_msg({"event": "key_down", "key": "Enter", **held}, [])
+    assert current(panel) != first and len(stored(app, first)) == 1
+
+
 def test_skip_saves_nothing(app: Any) -> None:
     panel = app.annotate_panel("box")
     first = current(panel)
