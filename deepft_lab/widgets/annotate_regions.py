@@ -42,9 +42,8 @@ class RegionPanel(AnnotationPanel):
         options = concepts if concepts is not None else [concept.name for concept in app.concepts()]
         annotator = RegionAnnotator(kind, options, self._submitted, self._skipped, self._undone)
         keys = "1 to 0 choose the concept, Enter submits, Backspace goes back, Delete deletes."
-        super().__init__(
-            app, annotator, f"{HINTS[kind]} Edit selects and moves. Keys, after a click here: {keys}", filter
-        )
+        hints = [f"{HINTS[kind]} Edit selects and moves.", f"Keys, after a click here: {keys}"]
+        super().__init__(app, annotator, hints, filter)
 
     # -- what a person does --
 

@@ -108,6 +108,7 @@ def test_the_canvas_has_the_pictures_shape_and_colours(app: Any) -> None:
 def test_no_event_widget_stands_below(app: Any) -> None:
     panel = app.annotate_panel("box")
     assert panel._labeller.event_watcher not in panel._labeller.children
+    assert len(panel.children) == 5, "the status, the annotator, two lines of hints, the keyboard"
 
 
 def test_polygons_close_by_a_click_on_the_first_corner_or_by_enter(app: Any) -> None:
