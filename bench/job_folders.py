@@ -16,6 +16,7 @@ from PIL import Image
 from deepft_lab import manifest, masks, params, spec
 from deepft_lab.catalog import Catalog
 from deepft_lab.images import probe
+from deepft_lab.training.recipes.transfer import WEIGHTS, on_base
 from deepft_lab.records import Region
 
 Labelled = list[tuple[bytes, dict[str, int]]]
@@ -40,9 +41,10 @@ def make(
     threads: int | None = None,
     job: str | None = None,
     weights_paths: Iterable[Path] = (),
+    base: Path | None = None,
     **values: Any,
 ) -> spec.JobSpec:
-    """Writes blobs, manifests and spec.json; returns the spec."""
+    """Writes blobs, manifests and spec.json; returns the spec. `base`: a model folder for an embedding classifier."""
     folder.mkdir(parents=True, exist_ok=True)
     catalog = Catalog(weights_paths=weights_paths)
     chosen = catalog.get(template)
@@ -53,7 +55,10 @@ def make(
     concepts = sorted({concept for entries in named.values() for entry in entries for concept in _concepts(entry)})
     for name, entries in named.items():
         (folder / f"{name}.jsonl").write_bytes(manifest.dump(concepts, entries))
-    weights = catalog.find_weights(chosen, complete)
+    if base is None:
+        weights = catalog.find_weights(chosen, complete)
+    else:
+        chosen, weights = on_base(chosen, base), base / WEIGHTS
     made = spec.JobSpec(
         job=job or f"bench-{os.getpid()}-{random.getrandbits(32):08x}",
         owner="bench",

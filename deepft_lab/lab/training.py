@@ -27,6 +27,7 @@ from deepft_lab.records import Caller, Fault, ModelVersion, Train
 from deepft_lab.store import tables as t
 from deepft_lab.store.blobs import full_disk_in_words
 from deepft_lab.training import recipes
+from deepft_lab.training.recipes.transfer import WEIGHTS, on_base
 
 if TYPE_CHECKING:
     from deepft_lab.lab.lab import Lab
@@ -85,7 +86,7 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
         version="",
         user=caller.user,
         type=row["type"],
-        template=template,
+        template=template if base is None else on_base(template, base),
         values=values,
         concepts=concepts,
         exclusive=chosen.exclusive,
@@ -93,7 +94,7 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
         validation_version=validation_version,
         blobs=str(lab.blobs.folder.absolute()),
         cache=str(lab.path / "cache"),
-        weights=None if weights is None else str(weights),
+        weights=str(folder / "base" / WEIGHTS) if base is not None else None if weights is None else str(weights),
         base=None if base is None else str(folder / "base"),
         resume_model=None if resumed is None else str(folder / "resume"),
         seed=seed,
@@ -214,7 +215,7 @@ def _choose(
                 "region shows: there the model learns that it is not. Draw its regions, or take the label off."
             )
         return chosen, concepts
-    chosen = selection.select(**common, exclusivity=values.get("concepts_mutually_exclusive", "auto"))
+    chosen = selection.select(**common, exclusivity=_exclusivity(values))
     chosen.warnings += [f"No input is positive for the concept {name!r}: left out." for name in unused]
     return chosen, concepts
 
@@ -230,6 +231,11 @@ def _bear(examples: list[Example], concepts: list[str]) -> tuple[list[str], list
     for example in examples:
         example.labels = {concept: label for concept, label in example.labels.items() if concept in found}
     return [c for c in concepts if c in found], [c for c in concepts if c not in found]
+
+
+def _exclusivity(values: Mapping[str, Any]) -> Any:
+    """A softmax (`logreg` = 0) needs concepts that exclude each other; otherwise the field says, or the inputs do."""
+    return "true" if values.get("logreg") == 0 else values.get("concepts_mutually_exclusive", "auto")
 
 
 def _num_gpus(values: Mapping[str, Any]) -> int:

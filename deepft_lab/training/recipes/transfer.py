@@ -11,7 +11,7 @@ from deepft_lab.records import Template
 from deepft_lab.training.recipes.classifier import Loss
 from deepft_lab.training.recipes.parts import Augment, Backbone, Base, Part, Positive, Share
 
-CARD = "model.json"
+CARD, WEIGHTS = "model.json", "model.safetensors"  # files of a model folder (checkpoints.py)
 
 
 class BaseModel(Part, frozen=True):
