@@ -209,7 +209,7 @@ def test_previews_are_scrubbed_through_the_epochs_and_flips_are_marked(cells: An
     page.get_by_test_id("preview-only-flips").check()
     expect(page.locator("[data-testid=preview]:visible")).to_have_count(0)
     # which epoch the figures are of, and metrics and columns of any name
-    expect(page.get_by_test_id("version-metrics")).to_contain_text("best so far")
+    expect(page.get_by_test_id("version-metrics")).to_contain_text("best epoch so far")
     expect(page.get_by_test_id("chart-metrics")).to_contain_text("3 (last)")
     expect(page.get_by_test_id("version-metrics")).to_contain_text("recall@1")
     expect(page.get_by_test_id("concept-table")).to_contain_text("boxes")

@@ -552,6 +552,7 @@ export const OPERATIONS = {
   version: { verb: 'GET', path: '/apps/{owner}/{app}/models/{model}/versions/{version}', kind: 'json', role: 'viewer' },
   delete_version: { verb: 'DELETE', path: '/apps/{owner}/{app}/models/{model}/versions/{version}', kind: 'json', role: 'trainer' },
   stop_version: { verb: 'POST', path: '/apps/{owner}/{app}/models/{model}/versions/{version}/stop', kind: 'json', role: 'trainer' },
+  resume_version: { verb: 'POST', path: '/apps/{owner}/{app}/models/{model}/versions/{version}/resume', kind: 'json', role: 'trainer' },
   events: { verb: 'GET', path: '/apps/{owner}/{app}/models/{model}/versions/{version}/events', kind: 'json', role: 'viewer' },
   log: { verb: 'GET', path: '/apps/{owner}/{app}/models/{model}/versions/{version}/log', kind: 'json', role: 'viewer' },
   spec: { verb: 'GET', path: '/apps/{owner}/{app}/models/{model}/versions/{version}/spec', kind: 'json', role: 'viewer' },
@@ -601,6 +602,7 @@ export interface Answers {
   version: ModelVersion;
   delete_version: ModelVersion;
   stop_version: ModelVersion;
+  resume_version: ModelVersion;
   events: EventPage;
   log: LogPage;
   spec: Record<string, unknown>;
@@ -676,6 +678,7 @@ export interface Parameters {
   version: { owner: string; app: string; model: string; version: string };
   delete_version: { owner: string; app: string; model: string; version: string };
   stop_version: { owner: string; app: string; model: string; version: string };
+  resume_version: { owner: string; app: string; model: string; version: string };
   events: { owner: string; app: string; model: string; version: string };
   log: { owner: string; app: string; model: string; version: string };
   spec: { owner: string; app: string; model: string; version: string };

@@ -1,6 +1,7 @@
 /** Draws shapes on a canvas: a dark line under each coloured one, so that it can be seen on every picture. */
 import type { Mask } from '../api';
-import { hue, labelColour, strokeColour } from '../colours';
+import { labelColour, strokeColour } from '../colours';
+import { h } from '../dom';
 import { bitmapOf } from './mask';
 import { shapeName } from './shapes';
 import type { Rect, Shape } from './shapes';
@@ -22,6 +23,7 @@ const BACK = 0.3; // opacity of what steps back
 const FONT = 11;
 const LABEL = 15; // height of a name's field
 const POINT = 4;
+const FAINT_RIM = 4; // pixels of a bitmap that is usually drawn smaller
 const HATCH = 6; // pixels between the lines of an ignored region
 
 /** The rectangle is where the picture lies on the canvas; the context's unit is a screen pixel. */
@@ -56,7 +58,7 @@ function drawShape(
   lit: boolean,
 ): void {
   if (shape.mask) {
-    drawMask(context, rect, shape.mask, shape.concept, lit ? Math.max(look.opacity, 0.7) : look.opacity);
+    drawMask(context, rect, shape, lit ? Math.max(look.opacity, 0.7) : look.opacity);
   }
   const path = pathOf(shape, rect);
   if (!path) {
@@ -130,27 +132,23 @@ function hatch(context: CanvasRenderingContext2D, path: Path2D, box: Rect): void
   context.restore();
 }
 
-const painted = new WeakMap<Mask, Map<number, HTMLCanvasElement>>();
+const painted = new WeakMap<Mask, Map<string, HTMLCanvasElement>>();
 
-function drawMask(
-  context: CanvasRenderingContext2D,
-  rect: Rect,
-  mask: Mask,
-  concept: string,
-  opacity: number,
-): void {
+function drawMask(context: CanvasRenderingContext2D, rect: Rect, shape: Shape, opacity: number): void {
   const before = context.globalAlpha;
-  context.globalAlpha = before * opacity;
-  context.drawImage(paintedMask(mask, concept), rect.x, rect.y, rect.width, rect.height);
+  context.globalAlpha = before * (shape.faint ? 1 : opacity);
+  context.drawImage(paintedMask(shape), rect.x, rect.y, rect.width, rect.height);
   context.globalAlpha = before;
 }
 
-/** The mask in its concept's colour, its edge stronger than its inside. */
-function paintedMask(mask: Mask, concept: string): HTMLCanvasElement {
-  const degrees = concept === '' ? -1 : hue(concept);
-  const byHue = painted.get(mask) ?? new Map<number, HTMLCanvasElement>();
-  painted.set(mask, byHue);
-  const ready = byHue.get(degrees);
+/** The mask in its concept's colour, its edge stronger than its inside; of a faint one the edge alone. */
+function paintedMask(shape: Shape): HTMLCanvasElement {
+  const mask = shape.mask as Mask;
+  const { concept, faint = false } = shape;
+  const look = `${faint} ${strokeColour(concept)}`;
+  const byLook = painted.get(mask) ?? new Map<string, HTMLCanvasElement>();
+  painted.set(mask, byLook);
+  const ready = byLook.get(look);
   if (ready) {
     return ready;
   }
@@ -160,30 +158,38 @@ function paintedMask(mask: Mask, concept: string): HTMLCanvasElement {
   canvas.height = height;
   const context = canvas.getContext('2d');
   if (context) {
-    const edge = new Path2D();
-    const inner = new Path2D();
+    const image = context.createImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer);
+    const [edge, inner] = [strokeColour(concept), faint ? '' : strokeColour(concept, 0.75)].map(pixelOf);
+    const rim = faint ? FAINT_RIM : 1;
     for (let row = 0; row < height; row += 1) {
       for (let column = 0; column < width; column += 1) {
         const at = row * width + column;
         if (bits[at]) {
-          const within =
-            column > 0 &&
-            column < width - 1 &&
-            bits[at - 1] &&
-            bits[at + 1] &&
-            bits[at - width] &&
-            bits[at + width];
-          (within ? inner : edge).rect(column, row, 1, 1);
+          // the picture's own border is no edge
+          const left = column < rim || bits[at - rim];
+          const right = column >= width - rim || bits[at + rim];
+          const above = row < rim || bits[at - rim * width];
+          const below = row >= height - rim || bits[at + rim * width];
+          pixels[at] = left && right && above && below ? inner : edge;
         }
       }
     }
-    context.fillStyle = strokeColour(concept, 0.75);
-    context.fill(inner);
-    context.fillStyle = strokeColour(concept);
-    context.fill(edge);
+    context.putImageData(image, 0, 0);
   }
-  byHue.set(degrees, canvas);
+  byLook.set(look, canvas);
   return canvas;
+}
+
+/** A CSS colour as the four bytes of a pixel; nothing for an empty one. */
+function pixelOf(colour: string): number {
+  const context = h('canvas', { width: 1, height: 1 }).getContext('2d');
+  if (!context || !colour) {
+    return 0;
+  }
+  context.fillStyle = colour;
+  context.fillRect(0, 0, 1, 1);
+  return new Uint32Array(context.getImageData(0, 0, 1, 1).data.buffer)[0];
 }
 
 /** Names at the upper left of their shapes; one that would cover another is left out until it is pointed at. */

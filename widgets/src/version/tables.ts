@@ -6,6 +6,7 @@ import type { Context, VersionTarget } from '../context';
 import { fill, h } from '../dom';
 import type { Child } from '../dom';
 import { ago, bytes, metricName, moment, number, score } from '../format';
+import { isFinished } from '../parts/deletion';
 import type { Metrics, Run } from './run';
 
 export function figure(value: string, name: string, title?: string): HTMLElement {
@@ -31,7 +32,7 @@ export function metricFigures(element: HTMLElement, version: ModelVersion, run: 
   const names = Object.keys(metrics);
   element.hidden = names.length === 0;
   const title = epoch === null ? '' : `of epoch ${epoch}, on the validation inputs`;
-  const which = version.state === 'trained' ? 'best epoch' : run.best ? 'best so far' : 'epoch so far';
+  const which = isFinished(version) ? 'best epoch' : run.best ? 'best epoch so far' : 'epoch so far';
   fill(
     element,
     epoch !== null && figure(String(epoch), which, 'The epoch of these figures; its checkpoint is kept'),
