@@ -279,6 +279,15 @@ _TABLE = [
         status=202,
     ),
     Operation(
+        "resume_version",
+        "POST",
+        VERSION + "/resume",
+        "trainer",
+        "Go on with a failed version from its last checkpoint",
+        r.ModelVersion,
+        status=202,
+    ),
+    Operation(
         "events",
         "GET",
         VERSION + "/events",

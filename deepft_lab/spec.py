@@ -24,6 +24,8 @@ import msgspec
 
 from deepft_lab.records import Template
 
+CHECKPOINT = "checkpoints/last.pt"  # where it is there, a new attempt goes on from it
+
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A training job. Paths are absolute and must be reachable from where the worker runs."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -47,11 +46,10 @@ def main(folder: Path) -> int:
 
     try:
         from deepft_lab.training.loop import train  # torch: seconds, and it may fail
-        from deepft_lab.training.signals import listen
+        from deepft_lab.training.signals import listening
 
-        if threading.current_thread() is threading.main_thread():
-            listen()
-        result = train(spec, folder, say)
+        with listening():
+            result = train(spec, folder, say)
     except Exception as error:  # the border: everything ends as words
         traceback.print_exc()
         lines = traceback.format_exc().splitlines()[-TRACE_LINES:]

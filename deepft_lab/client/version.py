@@ -173,6 +173,11 @@ class Version:
         self.record = self.call("stop_version")
         return self
 
+    def resume(self) -> Version:
+        """Goes on with a failed training from its last checkpoint; `wait()` for it."""
+        self.record = self.call("resume_version")
+        return self
+
     def delete(self) -> None:
         """Deletes the version; a running one is cancelled. What it used stays in the ledger."""
         self.record = self.call("delete_version")

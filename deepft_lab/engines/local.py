@@ -97,7 +97,10 @@ class LocalEngine:
     def poll(self, handle: str, folder: Path) -> bool:
         self._reap()
         handle = handle or _runner_of(folder)
-        return processes.alive(handle) or bool(processes.carriers(_job(folder)))
+        if processes.alive(handle):
+            return True
+        job = _job(folder)
+        return bool(processes.carriers(job))
 
     def cancel(self, handle: str, folder: Path) -> None:
         handle, job = handle or _runner_of(folder), _job(folder)
@@ -172,7 +175,11 @@ class _RunnerOfFolder(msgspec.Struct):
 
 
 def _job(folder: Path) -> str:
-    return job_folder.read(folder / "spec.json", _JobOfFolder).job
+    """The job's id; where its folder was removed or damaged, the name that the lab gave the folder: the same."""
+    try:
+        return job_folder.read(folder / "spec.json", _JobOfFolder).job
+    except (OSError, msgspec.MsgspecError):
+        return folder.name
 
 
 def _runner_of(folder: Path) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy import RowMapping, update
 
 from deepft_lab import spec
 from deepft_lab.engines.base import Allocation
-from deepft_lab.errors import DeepFTError
+from deepft_lab.errors import Conflict, DeepFTError
 from deepft_lab.lab import ledger, outcome, versions
 from deepft_lab.lab.live import LiveJob, note
 from deepft_lab.lab.progress import Progress, apply
@@ -82,8 +82,13 @@ class Jobs:
 
     def add(self, row: RowMapping) -> None:
         """A version that was queued."""
-        live = LiveJob(row, self._lab.job_folder(row["job"]))
-        note(live.folder, "queued")
+        self._queue(self._take(row), "queued")
+
+    def _take(self, row: RowMapping) -> LiveJob:
+        return LiveJob(row, self._lab.job_folder(row["job"]))
+
+    def _queue(self, live: LiveJob, how: str) -> None:
+        note(live.folder, how)
         with self._lab.hub.lock:
             self._unfinished[live.job] = live
             self._lab.hub.version(self._record(live))
@@ -102,6 +107,32 @@ class Jobs:
                 live.stop_asked = True
         with self._lab.hub.lock:
             self._lab.hub.version(self._record(live))
+
+    def resume(self, row: RowMapping) -> None:
+        """Queues the next attempt of a failed version, in its own job folder. Raises Conflict."""
+        folder, name, attempt = self._lab.job_folder(row["job"]), row["id"], row["attempt"] + 1
+        if row["state"] != "failed":
+            raise Conflict(f"Only a failed version can be resumed; {name} is {row['state']}.")
+        if not outcome.resumable(folder):
+            raise Conflict(f"{name} has no checkpoint to go on from ({folder / spec.CHECKPOINT}). Train again.")
+        job: spec.JobSpec = spec.read(folder / "spec.json", spec.JobSpec)
+        fresh = {"state": "queued", "attempt": attempt, "started": None, "ended": None, "reason": ""}
+        fresh |= {"handle": None, "allocation": None, "outcome": None}
+        with self._lab.database.writing() as connection:
+            mine = (t.versions.c.job == row["job"]) & (t.versions.c.attempt == row["attempt"])
+            mine &= t.versions.c.state == "failed"
+            if not connection.execute(update(t.versions).where(mine).values(fresh)).rowcount:
+                raise Conflict(f"{name} is resumed already.")
+            spec.write(folder / "spec.json", msgspec.structs.replace(job, attempt=attempt))
+            for left in ("exit.json", "result.json", "runner.json", "stop"):  # of the attempt before
+                (folder / left).unlink(missing_ok=True)
+        queued = self._row(row["job"])
+        if queued is not None:
+            live = self._take(queued)
+            for event in live.new_events():  # what was said before is known to whoever asked for it
+                apply(live.view, event)
+            live.view.said_end, live.view.state, live.view.reason, live.view.cpu_seconds = False, "starting", "", 0.0
+            self._queue(live, "resumed")
 
     def cancel(self, job: str) -> None:
         """Ends a job in whatever state it is, marks its version as deleted and removes its files."""

@@ -158,6 +158,7 @@ class Lab:
     version = _versions.version
     delete_version = _versions.delete_version
     stop_version = _versions.stop_version
+    resume_version = _versions.resume_version
     events = _versions.events
     log = _versions.log
     spec = _versions.spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from deepft_lab.records import State
 
 LOG_TAIL = 16 * 1024  # bytes of the log that may tell why
 LAST_LINES = 6
+LEAST_ROOM = 64 * 1024  # bytes; with less the runner cannot write its last file
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -43,11 +45,21 @@ def settle(folder: Path, view: Progress) -> Outcome:
     return outcome
 
 
+def resumable(folder: Path) -> bool:
+    """True where another attempt goes on from a checkpoint."""
+    return (folder / spec.CHECKPOINT).is_file()
+
+
 def _reason(folder: Path, ending: spec.Exit | None) -> str:
+    way_out = "Resume it: its checkpoint is kept." if resumable(folder) else "Train again."
+    if not folder.is_dir():
+        return f"Its folder {folder} was removed while it ran. Train again."
     if ending is None:
+        if _full(folder):
+            return f"The disk is full ({folder}): how the job ended could not be written down. Make room. {way_out}"
         return (
             "The job was ended from outside, its runner with it: the machine was restarted, or someone killed it. "
-            "Train again."
+            + way_out
         )
     if ending.out_of_memory:
         return (
@@ -58,11 +70,20 @@ def _reason(folder: Path, ending: spec.Exit | None) -> str:
         name = _signal_name(ending.signal)
         reason = f"The job was ended by the signal {name}"
         if ending.signal == signal.SIGKILL:
-            return reason + ": someone killed it, or the machine ran out of memory."
+            return f"{reason}: someone killed it, or the machine ran out of memory. {way_out}"
         return reason + _last_words(folder, ending)
     if ending.code:
         return f"The job ended with code {ending.code}" + _last_words(folder, ending)
     return "The job ended without a result" + _last_words(folder, ending)
+
+
+def _full(folder: Path) -> bool:
+    """True where the runner said in the log that there was no room, or there is none now."""
+    said = any("No space left on device" in line or "Disk quota exceeded" in line for line in _tail(folder / "log.txt"))
+    try:
+        return said or shutil.disk_usage(folder).free < LEAST_ROOM
+    except OSError:
+        return said
 
 
 def _last_words(folder: Path, ending: spec.Exit) -> str:

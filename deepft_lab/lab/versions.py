@@ -67,6 +67,16 @@ def stop_version(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, 
         return lab.jobs.record(find_version(connection, owner, app, model, version))
 
 
+def resume_version(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, version: str) -> ModelVersion:
+    """Queues a failed version again: it goes on from its last checkpoint. Raises Conflict where there is none."""
+    with lab.database.reading() as connection:
+        row = find_version(connection, owner, app, model, version)
+    lab.jobs.resume(row)
+    lab.hub.changed(owner, app, "versions")
+    with lab.database.reading() as connection:
+        return lab.jobs.record(find_version(connection, owner, app, model, version))
+
+
 def events(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, version: str, query: EventQuery) -> EventPage:
     """All events after a sequence number. The state is read first: a finished one means that these are all."""
     with lab.database.reading() as connection:

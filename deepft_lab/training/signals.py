@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +15,7 @@ from accelerate import Accelerator
 
 _EVERY = 10  # steps between two talks of ranks on GPUs, which cost a wait each; on CPUs each step
 
-caught: set[int] = set()  # signals that came since :func:`listen`
+caught: set[int] = set()  # signals that came while :func:`listening`
 
 
 class Asked(NamedTuple):
@@ -22,10 +25,23 @@ class Asked(NamedTuple):
     end: bool = False  # by SIGTERM: write a checkpoint and end
 
 
-def listen() -> None:
-    """From now on SIGTERM and SIGUSR1 end at the next step, with a checkpoint. Only for the main thread of a worker."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, lambda caught_number, frame: caught.add(caught_number))
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+    """While it lasts SIGTERM and SIGUSR1 are heard at the next step. Does nothing outside of the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught.clear()
+    before = {number: signal.signal(number, _catch) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _catch(number: int, frame: object) -> None:
+    caught.add(number)
 
 
 def asked(folder: Path, accelerator: Accelerator, step: int, *, late: bool, due: bool) -> Asked:

@@ -21,12 +21,13 @@ from accelerate import Accelerator
 from torch import nn
 
 from deepft_lab.errors import DeepFTError
+from deepft_lab.spec import CHECKPOINT
 from deepft_lab.training import checkpoints
 from deepft_lab.training.averaging import Average
 from deepft_lab.training.task import Figures
 
 FORMAT = 1
-LAST = f"{checkpoints.CHECKPOINTS}/last.pt"
+LAST = CHECKPOINT
 EVERY = 60.0  # seconds of training between two checkpoints ...
 SHARE = 0.01  # ... and more where writing one took more than this share of them
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
