@@ -27,6 +27,7 @@ from deepft_lab import spec
 from deepft_lab.engines import runner
 
 BATCH = 32
+PHOTOS = 224  # whole batches: some fill the last one up, others make it smaller
 LIMITS = {"compute": 0.90, "bare": 1.0, "bare_workers": 1.0, "fastai": 1.5, "trainer": 1.3}  # ours over each
 LARGE = 0.95  # twelve-megapixel photos over small ones
 NEEDS = {"fastai": "fastai", "trainer": "transformers"}
@@ -140,7 +141,7 @@ def main() -> None:
     shared = job_folders.shared()
     if shared is None:
         sys.exit("The shared photos are not here: DEEPFT_SHARED says where.")
-    photos = shared / "data" / "classify-antsbees" / "train"
+    originals = shared / "data" / "classify-antsbees" / "train"
     names = ["compute", "ours", "bare", "bare_workers", "fastai", "trainer"]
     if arguments.only:
         names = [name for name in names if name in {"ours", *arguments.only.split(",")}]
@@ -150,12 +151,13 @@ def main() -> None:
             names.remove(name)
     held = True
     with tempfile.TemporaryDirectory() as scratch:
+        photos = enlarged(originals, Path(scratch) / "originals", megapixels=None, count=PHOTOS)
         for size in arguments.sizes:
             found = measure(photos, size, arguments.rounds, names, arguments.peers, Path(scratch) / "small")
             held = show(size, found) and held
         if arguments.large:
-            large = enlarged(photos, Path(scratch) / "photos", megapixels=12, count=64)
-            small = enlarged(photos, Path(scratch) / "few", megapixels=None, count=64)
+            large = enlarged(originals, Path(scratch) / "photos", megapixels=12, count=64)
+            small = enlarged(originals, Path(scratch) / "few", megapixels=None, count=64)
             rates = {}
             for name, source in (("large", large), ("small", small)):
                 found = measure(source, 224, arguments.rounds, ["ours"], arguments.peers, Path(scratch) / name)

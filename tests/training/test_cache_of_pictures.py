@@ -6,10 +6,13 @@ import hashlib
 import io
 import multiprocessing
 import os
+import pwd
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +101,17 @@ def test_another_side_is_another_picture(tmp_path: Path) -> None:
     assert gather(tmp_path, entries, 16)[0].shape == (16, 19, 3)
     assert gather(tmp_path, entries, None)[0].shape == (50, 60, 3)  # whole pictures, which are not stored
     assert {path.parent.name.split("-")[0] for path in pack_files(tmp_path)} == {"32", "16"}
+
+
+def test_decode_full_asks_for_whole_pictures() -> None:
+    class Asked:
+        stored_side = 48
+
+        def __init__(self, **values: str) -> None:
+            self.values = values
+
+    assert pictures.stored_side(Asked()) == pictures.stored_side(Asked(decode="cache")) == 48
+    assert pictures.stored_side(Asked(decode="full")) is None
 
 
 def test_large_photos_are_decoded_at_a_reduced_scale_that_shows_the_same(tmp_path: Path) -> None:
@@ -205,23 +219,42 @@ def test_a_cache_that_cannot_be_made_is_no_reason_to_fail(tmp_path: Path) -> Non
     assert "cannot be used" in found.refused and same(found, entries)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_cache_that_may_only_be_read_is_read(tmp_path: Path) -> None:
-    entries = store(tmp_path, many(2))
-    gather(tmp_path, entries)
-    (path,) = pack_files(tmp_path)
-    folders = (path.parent, tmp_path / "cache")
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder of someone who may not write everywhere: root becomes nobody for the length of a test."""
+    with tempfile.TemporaryDirectory() as name:
+        root = os.geteuid() == 0
+        if root:
+            nobody = pwd.getpwnam("nobody").pw_uid
+            os.chown(name, nobody, -1)
+            os.seteuid(nobody)
+        try:
+            yield Path(name)
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+def test_a_cache_that_may_only_be_read_is_read(unprivileged: Path) -> None:
+    folder = unprivileged
+    entries = store(folder, many(2))
+    gather(folder, entries)
+    (path,) = pack_files(folder)
+    content = path.read_bytes()
+    path.write_bytes(content[:500] + bytes(10) + content[510:])  # damaged, and nobody can mend it
+    places = (path.parent, folder / "cache")
     path.chmod(0o400)
-    for folder in folders:
-        folder.chmod(0o500)
+    for place in places:
+        place.chmod(0o500)
     try:
-        assert gather(tmp_path, entries).refused == ""
-        more = entries + store(tmp_path, many(1, first=9))
-        found = gather(tmp_path, more)
+        found = gather(folder, entries)
+        assert (found.refused, found.cached) == ("", 2) and same(found, entries)
+        more = entries + store(folder, many(1, first=9))
+        found = gather(folder, more)
         assert "may not be written" in found.refused and found.cached == 2 and same(found, more)
     finally:
-        for folder in folders:
-            folder.chmod(0o700)
+        for place in places:
+            place.chmod(0o700)
 
 
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
