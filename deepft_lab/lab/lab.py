@@ -59,11 +59,15 @@ class Lab:
         price_per_cpu_hour: float | None = None,
         currency: str = "",
         predictor_idle_seconds: float = 300.0,
+        cache_path: str | Path | None = None,
+        cache_bytes: int = 0,
     ) -> None:
         self.path = Path(store_path).expanduser().absolute()
         self.jobs_path = self.path / "jobs"
         self.thumbnails = self.path / "thumbnails"
         self.incoming = self.path / "incoming"
+        self.cache_path = Path(cache_path).expanduser().absolute() if cache_path else self.path / "cache"
+        self.cache_bytes = cache_bytes
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(self.incoming, ignore_errors=True)  # what a server that was killed has left
         for folder in (self.jobs_path, self.thumbnails, self.incoming):

@@ -55,6 +55,12 @@ class DeepFTLab(ExtensionApp):
     predictor_idle_seconds = Float(
         300.0, help="A process that answers predictions ends after this many seconds without one."
     ).tag(config=True)
+    cache_path = Unicode(
+        "", help="Folder of decoded pictures that jobs share; a fast local disk is best. Empty: `cache` in the store."
+    ).tag(config=True)
+    cache_bytes = Integer(
+        0, min=0, help="What that folder may take, in bytes. 0: half of the disk's free room, at most 50 GB."
+    ).tag(config=True)
     max_file_bytes = Integer(2 * 1024**3, help="The largest file that may be uploaded, in bytes.").tag(config=True)
     idle_seconds = Float(
         0.0,
@@ -113,6 +119,8 @@ class DeepFTLab(ExtensionApp):
             price_per_cpu_hour=self.price_per_cpu_hour,
             currency=self.currency,
             predictor_idle_seconds=self.predictor_idle_seconds,
+            cache_path=self.cache_path,
+            cache_bytes=self.cache_bytes,
         )
         lab.start()
         return lab
