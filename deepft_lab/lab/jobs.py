@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -46,7 +45,6 @@ class Jobs:
         self._wake_follower = threading.Event()
         self._wake_starter = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.when_idle: Callable[[], None] | None = None
 
     # -- life --
 
@@ -331,10 +329,7 @@ class Jobs:
                 self._lab.hub.version(version)
                 self._lab.hub.changed(version.owner, version.app, "versions")
             self._tell_queue()
-            idle = not self._unfinished
         self._wake_starter.set()
-        if idle and self.when_idle is not None:
-            self.when_idle()
 
     def _mark_deleted(self, job: str) -> None:
         """For a version that had ended before."""

@@ -91,7 +91,7 @@ class Lab:
         self.engine, self.catalog, self.predictors = engine, catalog, predictors
         self.hub = _stream.Hub()
         self.jobs = Jobs(self)
-        self.on_shutdown: Callable[[], None] | None = None
+        self.on_shutdown: Callable[[], None] = lambda: None  # the server says what ends
         self.jobs.load()
 
     def start(self) -> None:

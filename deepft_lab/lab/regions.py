@@ -20,8 +20,8 @@ from deepft_lab.lab.access import find_app
 from deepft_lab.lab.inputs import find_inputs, records
 from deepft_lab.lab.labels import make_concepts
 from deepft_lab.lab.names import clean_concept
-from deepft_lab.shapes import Settled, settle
 from deepft_lab.records import AnnotatedRegions, AnnotateRegions, Caller, Fault, InputRegions, Region
+from deepft_lab.shapes import Settled, settle
 from deepft_lab.store import tables as t
 from deepft_lab.store.database import chunks
 

@@ -60,11 +60,6 @@ def check_params(lab: Lab, caller: Caller, *, template: str, body: CheckParams) 
 
 
 def shutdown(lab: Lab, caller: Caller, *, body: Shutdown) -> Count:
-    """Calls `lab.on_shutdown` now, or when the last job has ended. Answers how many jobs are still to end."""
-    left = len(lab.jobs.unfinished)
-    if lab.on_shutdown is not None:
-        if left:
-            lab.jobs.when_idle = lab.on_shutdown
-        else:
-            lab.on_shutdown()
-    return Count(count=left)
+    """Asks the server, by `lab.on_shutdown`, to end once no job runs. Answers how many jobs are still to end."""
+    lab.on_shutdown()
+    return Count(count=len(lab.jobs.unfinished))

@@ -14,7 +14,6 @@ from traitlets import Bool, Float, Integer, List, Unicode, default
 
 from deepft_lab._version import __version__
 from deepft_lab.errors import Conflict
-from deepft_lab.records import Caller, Count, Shutdown
 from deepft_lab.server.routes import routes
 from deepft_lab.server.service import Service
 
@@ -83,7 +82,6 @@ class DeepFTLab(ExtensionApp):
 
     def initialize_settings(self) -> None:
         self.own_token = ""
-        self.own_operations = {"shutdown": self.shut_down}
         self._ending = False
         self.service = Service(self.store_path, self.open_lab, self.log)
 
@@ -122,6 +120,7 @@ class DeepFTLab(ExtensionApp):
             cache_path=self.cache_path,
             cache_bytes=self.cache_bytes,
         )
+        lab.on_shutdown = self.end_when_idle
         lab.start()
         return lab
 
@@ -144,9 +143,8 @@ class DeepFTLab(ExtensionApp):
             self._look.stop()
             self.serverapp.stop()
 
-    def shut_down(self, caller: Caller, body: Shutdown) -> Count:
-        """The operation `shutdown`: only servers that `connect()` started end on request."""
+    def end_when_idle(self) -> None:
+        """For the operation `shutdown`: only servers that `connect()` started end on request. Raises Conflict."""
         if not self.idle_seconds:
             raise Conflict(f"The server {self.service.url} was not started by connect(): end it where it was started.")
         self._ending = True
-        return Count(count=int(self.service.busy))

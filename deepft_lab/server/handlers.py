@@ -246,7 +246,7 @@ class JsonHandler(Handler):
 
     async def answer(self, lab: Any, operation: Operation, parameters: dict[str, str]) -> None:
         caller = self.caller
-        method = self.app.own_operations.get(operation.name) or getattr(lab, operation.name)
+        method = getattr(lab, operation.name)
 
         def work() -> bytes:
             access.check(lab, operation, caller, parameters)

@@ -238,17 +238,16 @@ def test_a_version_that_is_not_trained_cannot_predict(lab: Lab) -> None:
         desk.predict(model="m", version="v1", body=Predict(images=[PredictImage(data=b"x")]))
 
 
-def test_shutting_down_waits_for_the_last_job(open_lab: OpenLab) -> None:
+def test_shutting_down_asks_the_server_and_says_how_many_jobs_are_to_end(open_lab: OpenLab) -> None:
     lab = open_lab(WAITS)
-    ended: list[bool] = []
-    lab.on_shutdown = lambda: ended.append(lab.busy)
+    asked: list[bool] = []
+    lab.on_shutdown = lambda: asked.append(lab.busy)
     desk = ready(lab)
     version = desk.wait(desk.begin_training(), training)
-    assert lab.shutdown(ANN, body=Shutdown()).count == 1 and ended == []
+    assert lab.shutdown(ANN, body=Shutdown()).count == 1 and asked == [True]
     desk.stop_version(model="m", version=version.id)
     desk.wait(version)
-    assert ended == [False]
-    assert lab.shutdown(ANN, body=Shutdown()).count == 0 and len(ended) == 2
+    assert lab.shutdown(ANN, body=Shutdown()).count == 0 and len(asked) == 2
 
 
 def test_the_ledger_is_everyones_for_an_administrator_and_ones_own_else(open_lab: OpenLab) -> None:
