@@ -192,6 +192,7 @@ class Region(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `box` (left, top, right, bottom) is always there: for a polygon or a mask the box around it, for a point an empty
     one. An ignored region counts neither for nor against a prediction; its concept may be empty, which means every one.
+    A page of inputs has very large masks and polygons without their pixels and corners; the operation `input` has all.
     """
 
     kind: Literal["box", "polygon", "mask", "point"] = "box"

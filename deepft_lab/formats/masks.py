@@ -124,14 +124,11 @@ def _meaning(folder: Folder, files: list[Path], values: Values | None, reading: 
             reading.faults.append((str(path), f"The list of classes cannot be read: {error}"))
             continue
         if named:
+            classes = [name for name in named.values() if name]
+            if len(classes) == 1 and IGNORED not in named and _present(files) <= {0, IGNORED}:
+                named[IGNORED] = classes[0]  # the only class, drawn in white
             return Meaning({0: "", IGNORED: None} | named, True)
-    present: set[int] = set()
-    step = max(1, len(files) // LOOKED_AT)
-    for path in files[::step]:
-        try:
-            present |= set(_values_of(_array(path)[0]))
-        except ValueError:
-            continue  # told when it is its turn
+    present = _present(files)
     others = present - {0, IGNORED}
     names: dict[int, str | None] = {0: ""}
     if others and min(others) < INDEX_BELOW:
@@ -143,6 +140,17 @@ def _meaning(folder: Folder, files: list[Path], values: Values | None, reading: 
             'Name them by values={128: "cytoplasm", ...}, or by a file classes.txt.'
         )
     return Meaning(names, False)
+
+
+def _present(files: list[Path]) -> set[int]:
+    """The values of some of the masks."""
+    present: set[int] = set()
+    for path in files[:: max(1, len(files) // LOOKED_AT)]:
+        try:
+            present |= set(_values_of(_array(path)[0]))
+        except ValueError:
+            continue  # told when it is its turn
+    return present
 
 
 def _keyed(values: Values) -> dict[int, str | None]:

@@ -392,6 +392,15 @@ def test_lists_of_classes_in_many_forms(tmp_path: Path, name: str, content: str)
     assert [(r.concept, r.ignored) for r in found] == [("cell", False), ("dust", False), ("", True)]
 
 
+def test_the_only_class_of_a_list_may_be_drawn_in_white(tmp_path: Path) -> None:
+    photo(tmp_path / "images" / "a.png", (2, 1))
+    mask_file(tmp_path / "masks" / "a.png", [[0, 255]])
+    (tmp_path / "classes.txt").write_text("background\ncell")
+    assert [(r.concept, r.ignored) for r in regions(read(tmp_path))] == [("cell", False)]
+    mask_file(tmp_path / "masks" / "a.png", [[1, 255]])
+    assert [(r.concept, r.ignored) for r in regions(read(tmp_path))] == [("cell", False), ("", True)]
+
+
 def test_a_mask_of_another_size_is_resized_by_nearest_neighbour(tmp_path: Path) -> None:
     photo(tmp_path / "images" / "a.png", (4, 4))
     mask_file(tmp_path / "masks" / "a.png", [[0, 100], [0, 0]])
