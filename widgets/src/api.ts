@@ -394,7 +394,7 @@ export interface Preview {
   prediction: Prediction;
 }
 
-/** A part of an input. Coordinates are fractions 0..1 of the oriented picture, x to the right and y down. `box` (left, top, right, bottom) is always there: for a polygon or a mask the box around it, for a point an empty one. An ignored region counts neither for nor against a prediction; its concept may be empty, which means every one. */
+/** A part of an input. Coordinates are fractions 0..1 of the oriented picture, x to the right and y down. `box` (left, top, right, bottom) is always there: for a polygon or a mask the box around it, for a point an empty one. An ignored region counts neither for nor against a prediction; its concept may be empty, which means every one. A page of inputs has very large masks and polygons without their pixels and corners; the operation `input` has all. */
 export interface Region {
   kind?: 'box' | 'mask' | 'point' | 'polygon';
   concept?: string;
