@@ -88,3 +88,13 @@ def test_a_default_configuration_with_faults_breaks_its_template(tmp_path: Path)
     (tmp_path / "own.yaml").write_text(yaml.safe_dump({**document, "id": "own"}))
     faults = Catalog([tmp_path]).list().broken[0].faults
     assert [fault.field for fault in faults] == ["fields.config.backbone.name", "fields.config.head.name"]
+
+
+def test_the_example_of_the_guide_is_a_template(validator: Any, tmp_path: Path) -> None:
+    guide = (template_schema.PATH.parent / "README.md").read_text()
+    example = next(part for part in guide.split("```yaml\n")[1:] if "id: blue-stain" in part).partition("```")[0]
+    (tmp_path / "blue-stain.yaml").write_text(example)
+    catalog = Catalog([tmp_path])
+    assert catalog.list().broken == []
+    assert catalog.get("blue-stain").recipe["augment"]["colour"] == 0.2
+    assert list(validator.iter_errors(yaml.safe_load(example))) == []
