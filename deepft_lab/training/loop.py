@@ -19,6 +19,7 @@ from typing import Any
 import numpy
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from deepft_lab import params
@@ -49,6 +50,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     torch.set_num_threads(spec.threads)
     on_gpu = bool(spec.gpus)
     precision, precision_fault = _precision(values.get("mixed_precision", "auto"), on_gpu)
+    AcceleratorState._reset_state()  # of a run before in this process, which may have had another precision
     accelerator = Accelerator(mixed_precision=precision, cpu=not on_gpu)
     rank, ranks, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     if ranks != spec.ranks:

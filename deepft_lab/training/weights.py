@@ -90,6 +90,11 @@ def fit(wanted: dict[str, Tensor], given: dict[str, Tensor], *, path: str | Path
         key = min(shapes)
         has, needs = list(given[key].shape), list(wanted[key].shape)
         faults.append(f"{len(shapes)} have another shape, such as {key}: {has}, wanted {needs}")
+    if broken := sorted(key for key in given if given[key].is_floating_point() and not given[key].isfinite().all()):
+        raise WrongWeights(
+            f"The file {path} is damaged: {len(broken)} of its tensors hold values that are no numbers (NaN or "
+            f"infinity), such as {broken[0]}. Put another copy there."
+        )
     if faults:
         raise WrongWeights(
             f"The file {path} does not hold weights of the architecture {architecture}: {'; '.join(faults)}. "
