@@ -1,0 +1,295 @@
+"""Faster R-CNN (arXiv 1506.01497): proposals from anchors, then a closer look at each. Keys are torchvision's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.ops import MultiScaleRoIAlign, nms
+
+from deepft_lab.training.detection import anchors, boxes
+from deepft_lab.training.detection.pictures import Target
+from deepft_lab.training.recipes.detector import Found, TwoStage
+
+IGNORED = 0.5  # share of a box inside an ignored region from which it is no negative example
+REGION_CODER = (10.0, 5.0)  # weights of shifts and sizes of a region's regression
+_SIDE = 7  # of the grid of features that is read from a region
+
+
+class Proposals(nn.Module):
+    """The head over each map: is there an object at an anchor, and where exactly."""
+
+    def __init__(self, channels: int, hidden: int, each: int, convolutions: int) -> None:
+        super().__init__()
+        widths = [channels, *[hidden] * convolutions]
+        self.conv = nn.Sequential(
+            *(nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.ReLU(inplace=True)) for a, b in pairwise(widths))
+        )
+        self.cls_logits = nn.Conv2d(hidden, each, 1)
+        self.bbox_pred = nn.Conv2d(hidden, each * 4, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Each level's logits [n, anchors] and deltas [n, anchors, 4]."""
+        logits, deltas = [], []
+        for state in map(self.conv, maps):
+            logits.append(self.cls_logits(state).permute(0, 2, 3, 1).flatten(1))
+            deltas.append(self.bbox_pred(state).permute(0, 2, 3, 1).reshape(len(state), -1, 4))
+        return logits, deltas
+
+
+class Predictor(nn.Module):
+    """Concepts (0 is the background) and boxes of a region."""
+
+    def __init__(self, features: int, concepts: int, per_class: bool) -> None:
+        super().__init__()
+        self.cls_score = nn.Linear(features, concepts + 1)
+        self.bbox_pred = nn.Linear(features, 4 * (concepts + 1 if per_class else 1))
+        nn.init.normal_(self.cls_score.weight, std=0.01)
+        nn.init.normal_(self.bbox_pred.weight, std=0.001)
+        nn.init.zeros_(self.cls_score.bias)
+        nn.init.zeros_(self.bbox_pred.bias)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.cls_score(features), self.bbox_pred(features).unflatten(1, (-1, 4))
+
+
+class TwoStageHead(nn.Module):
+    """Proposals and regions. Its buffer `shapes` keeps the anchors, so that fitted ones travel with the model."""
+
+    shapes: Tensor
+    new = ("head.roi_heads.box_predictor.",)  # keys that depend on the concepts
+    loose = ("head.rpn.head.cls_logits.", "head.rpn.head.bbox_pred.")  # left out of a file where their shapes differ
+
+    def __init__(
+        self, channels: Sequence[int], strides: Sequence[int], concepts: int, settings: TwoStage, found: Found,
+        shapes: Tensor,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.strides, self.settings, self.found = list(strides), settings, found
+        self.register_buffer("shapes", shapes)
+        hidden = settings.proposal_channels or channels[0]
+        self.rpn = nn.ModuleDict(
+            {"head": Proposals(channels[0], hidden, shapes.shape[1], settings.proposal_convolutions)}
+        )
+        self.read = MultiScaleRoIAlign(
+            [str(level) for level in range(min(settings.region_levels, len(strides)))], _SIDE, 2
+        )
+        layers, width = _box_head(channels[0], settings)
+        self.roi_heads = nn.ModuleDict(
+            {"box_head": layers, "box_predictor": Predictor(width, concepts, settings.per_class_boxes)}
+        )
+
+    # -- training --
+
+    def loss(self, maps: list[Tensor], sizes: Tensor, targets: Sequence[Target]) -> Tensor:
+        """The sum of the four losses, a mean over the batch's images."""
+        logits, deltas = self.rpn["head"](maps)
+        levels = self._anchors(maps)
+        every = torch.cat(levels)
+        all_logits, all_deltas = torch.cat(logits, 1).float(), torch.cat(deltas, 1).float()
+        assigned = [
+            _assign_anchors(every, size, target, self.settings.anchor_iou)
+            for size, target in zip(sizes, targets, strict=True)
+        ]
+        total = _proposal_loss(all_logits, all_deltas, every, assigned, targets, self.settings.proposal_samples)
+        with torch.no_grad():
+            proposals = self._propose(logits, deltas, levels, sizes, training=True)
+            picked = [
+                _sample_regions(found, target, self.settings) for found, target in zip(proposals, targets, strict=True)
+            ]
+        regions = [region for region, _, _ in picked]
+        labels = torch.cat([label for _, label, _ in picked])
+        if not len(labels):
+            return total
+        concept_logits, region_deltas = self._look(maps, regions, sizes)
+        total = total + functional.cross_entropy(concept_logits, labels)
+        positive = labels > 0
+        if positive.any():
+            place = labels[positive] if region_deltas.shape[1] > 1 else torch.zeros_like(labels[positive])
+            own, start = region_deltas[positive, place], torch.cat(regions)[positive]
+            wanted = torch.cat([box for _, _, box in picked])[positive]
+            if self.settings.giou:
+                lost = boxes.giou_loss(boxes.decode(own, start, REGION_CODER), wanted).sum()
+            else:
+                lost = functional.smooth_l1_loss(
+                    own, boxes.encode(wanted, start, REGION_CODER), beta=1 / 9, reduction="sum"
+                )
+            total = total + self.settings.box_weight * lost / len(labels)
+        return total
+
+    # -- prediction --
+
+    def find(self, maps: list[Tensor], sizes: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Boxes in pixels, scores and labels of each image."""
+        logits, deltas = self.rpn["head"](maps)
+        proposals = self._propose(logits, deltas, self._anchors(maps), sizes, training=False)
+        concept_logits, region_deltas = self._look(maps, proposals, sizes)
+        counts = [len(some) for some in proposals]
+        found = []
+        for own, values, moves, (height, width) in zip(
+            proposals, concept_logits.softmax(1).split(counts), region_deltas.split(counts), sizes.tolist(), strict=True
+        ):
+            concepts = values.shape[1] - 1
+            if moves.shape[1] > 1:
+                moves = moves[:, 1:]
+            placed = boxes.clip(boxes.decode(moves, own[:, None], REGION_CODER), height, width)
+            placed = placed.expand(-1, concepts, 4)
+            labels = torch.arange(concepts, device=values.device).expand(len(own), concepts)
+            found.append(
+                boxes.suppress(
+                    placed.reshape(-1, 4), values[:, 1:].reshape(-1), labels.reshape(-1),
+                    least_score=self.found.least_score, most_iou=self.found.most_iou, keep=self.found.most,
+                )
+            )  # fmt: skip
+        return found
+
+    # -- both --
+
+    def _anchors(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        sizes = [(state.shape[-2], state.shape[-1]) for state in maps]
+        return anchors.grid(self.shapes, sizes, self.strides, self.settings.anchors.offset)
+
+    @torch.no_grad()
+    def _propose(
+        self, logits: list[Tensor], deltas: list[Tensor], levels: list[Tensor], sizes: Tensor, *, training: bool
+    ) -> list[Tensor]:
+        """The best boxes of each image, the overlapping ones of a level taken away."""
+        candidates = self.settings.candidates[0 if training else 1]
+        keep = self.settings.proposals[0 if training else 1]
+        tops = [state.float().topk(min(candidates, state.shape[1])) for state in logits]
+        found = []
+        for image, (height, width) in enumerate(sizes.tolist()):
+            some, scores = [], []
+            for top, moves, start in zip(tops, deltas, levels, strict=True):
+                chosen = top.indices[image]
+                placed = boxes.clip(boxes.decode(moves[image, chosen].float(), start[chosen]), height, width)
+                large = ((placed[:, 2:] - placed[:, :2]) > 1).all(1)
+                placed, own = placed[large], top.values[image][large]
+                best = nms(placed, own, 0.7)[:keep]
+                some.append(placed[best])
+                scores.append(own[best])
+            order = torch.cat(scores).argsort(descending=True, stable=True)[:keep]
+            found.append(torch.cat(some)[order])
+        return found
+
+    def _look(self, maps: Sequence[Tensor], regions: list[Tensor], sizes: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and deltas of regions, from their features."""
+        named = {str(level): state.float() for level, state in enumerate(maps)}
+        shown = [(maps[0].shape[-2] * self.strides[0], maps[0].shape[-1] * self.strides[0])] * len(regions)
+        features = self.read(named, regions, shown)
+        logits, deltas = self.roi_heads["box_predictor"](self.roi_heads["box_head"](features))
+        return logits.float(), deltas.float()
+
+
+class _Linears(nn.Module):
+    """torchvision's two-layer head; keys fc6, fc7."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        for place, (a, b) in enumerate(zip([inputs, *hidden], hidden, strict=False)):
+            self.add_module(f"fc{6 + place}", nn.Linear(a, b))
+
+    def forward(self, features: Tensor) -> Tensor:
+        state = features.flatten(1)
+        for layer in self.children():
+            state = functional.relu(layer(state), inplace=True)
+        return state
+
+
+def _box_head(channels: int, settings: TwoStage) -> tuple[nn.Module, int]:
+    inputs = channels * _SIDE * _SIDE
+    if not settings.region_convolutions:
+        return _Linears(inputs, settings.hidden), settings.hidden[-1]
+    layers: list[nn.Module] = [
+        nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+        )
+        for _ in range(settings.region_convolutions)
+    ]
+    layers.append(nn.Flatten())
+    for a, b in zip([inputs, *settings.hidden], settings.hidden, strict=False):
+        layers += [nn.Linear(a, b), nn.ReLU(inplace=True)]
+    for module in nn.ModuleList(layers).modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return nn.Sequential(*layers), settings.hidden[-1]
+
+
+def _assign_anchors(every: Tensor, size: Tensor, target: Target, limits: tuple[float, float]) -> tuple[Tensor, Tensor]:
+    """For each anchor 1 (an object), 0 (none) or -1 (not to be learned from), and the place of its box."""
+    wanted = target["boxes"]
+    labels = every.new_zeros(len(every))
+    nearest = torch.zeros(len(every), dtype=torch.long, device=every.device)
+    if len(wanted):
+        overlap = boxes.iou(wanted, every)
+        most, nearest = overlap.max(0)
+        labels[most >= limits[0]] = -1
+        labels[most >= limits[1]] = 1
+        best = overlap.max(1, keepdim=True).values
+        closest = ((overlap == best) & (best > 0)).any(0)  # each box has one anchor at least
+        labels[closest] = 1
+    if len(target["ignored"]):
+        labels[(labels == 0) & (boxes.share_inside(every, target["ignored"]) > IGNORED)] = -1
+    middle = (every[:, :2] + every[:, 2:]) / 2
+    outside = (middle[:, 0] > size[1]) | (middle[:, 1] > size[0])  # on the canvas beside the picture
+    labels[outside & (labels == 0)] = -1
+    return labels, nearest
+
+
+def _proposal_loss(
+    logits: Tensor, deltas: Tensor, every: Tensor, assigned: list[tuple[Tensor, Tensor]], targets: Sequence[Target],
+    samples: int,
+) -> Tensor:  # fmt: skip
+    """Cross-entropy and smooth L1 over a random sample of each image's anchors, half of them objects."""
+    chosen_logits, chosen_labels, moved, wanted = [], [], [], []
+    for image, ((labels, nearest), target) in enumerate(zip(assigned, targets, strict=True)):
+        positive, negative = sample(labels == 1, labels == 0, samples, 0.5)
+        chosen = torch.cat((positive, negative))
+        chosen_logits.append(logits[image, chosen])
+        chosen_labels.append(labels[chosen])
+        if len(positive):
+            moved.append(deltas[image, positive])
+            wanted.append(boxes.encode(target["boxes"][nearest[positive]], every[positive]))
+    found, truth = torch.cat(chosen_logits), torch.cat(chosen_labels)
+    count = max(1, len(found))
+    total = functional.binary_cross_entropy_with_logits(found, truth, reduction="sum") / count
+    if moved:
+        total = (
+            total + functional.smooth_l1_loss(torch.cat(moved), torch.cat(wanted), beta=1 / 9, reduction="sum") / count
+        )
+    else:
+        total = total + deltas.sum() * 0  # every parameter has a gradient, which ranks wait for
+    return total
+
+
+def _sample_regions(found: Tensor, target: Target, settings: TwoStage) -> tuple[Tensor, Tensor, Tensor]:
+    """Regions to learn from, their labels (0: background) and their true boxes."""
+    wanted = target["boxes"]
+    regions = torch.cat((found, wanted))
+    labels = torch.zeros(len(regions), dtype=torch.long, device=regions.device)
+    true = regions.clone()
+    if len(wanted):
+        most, nearest = boxes.iou(regions, wanted).max(1)
+        labels = torch.where(most >= 0.5, target["labels"][nearest] + 1, labels)
+        true = wanted[nearest]
+    if len(target["ignored"]):
+        labels[(labels == 0) & (boxes.share_inside(regions, target["ignored"]) > IGNORED)] = -1
+    positive, negative = sample(labels > 0, labels == 0, settings.region_samples, settings.region_positives)
+    chosen = torch.cat((positive, negative))
+    return regions[chosen], labels[chosen], true[chosen]
+
+
+def sample(positive: Tensor, negative: Tensor, count: int, share: float) -> tuple[Tensor, Tensor]:
+    """Places of at most `count`, of which `share` at most are positive, drawn at random."""
+    yes, no = positive.nonzero()[:, 0], negative.nonzero()[:, 0]
+    wanted = min(len(yes), int(count * share))
+    yes = yes[torch.randperm(len(yes), device=yes.device)[:wanted]]
+    no = no[torch.randperm(len(no), device=no.device)[: count - wanted]]
+    return yes, no

@@ -1,0 +1,230 @@
+"""Visual detection: boxes of concepts in pictures.
+
+Targets: one dictionary an entry, as in detection/pictures.py, with boxes as fractions. Outputs: `boxes` float32 [n, 4]
+as fractions, `scores` [n] and `labels` [n], highest score first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from deepft_lab.manifest import Entry, Manifest
+from deepft_lab.records import FoundRegion, Prediction
+from deepft_lab.training import augment
+from deepft_lab.training.detection import anchors, folding, metrics, network, pictures, published
+from deepft_lab.training.recipes.detector import Dense, Detector
+from deepft_lab.training.task import Batch, Figures, Scorer, Task
+
+if TYPE_CHECKING:
+    from deepft_lab.training.data import Examples
+
+EVERY = -1  # the label of an ignored region that stands for all concepts
+
+
+class Detect(Task):
+    """Trains boxes. Learning rates, sizes and anchors follow from the recipe, the values and the training boxes."""
+
+    plan: Detector
+
+    def __init__(self, plan: Any, values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool) -> None:
+        super().__init__(plan, values, concepts, exclusive=exclusive)
+        self._frozen: set[str] = set()
+
+    # -- pictures --
+
+    @property
+    def stored_side(self) -> int:
+        return pictures.stored_side(self.values)
+
+    def train_batch(
+        self, pictures_: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
+    ) -> Batch:
+        flip, found = augment.flip_of(self.values), []
+        for picture, target, random in zip(pictures_, targets, randoms, strict=True):
+            side = pictures.drawn_size(self.values, random)
+            size = pictures.shown_size(picture.shape, self.values, side)
+            found.append(pictures.changed(picture, target, size, self.plan.augment, flip, random))
+        images, sizes = pictures.together([pixels for pixels, _ in found])
+        return Batch(images, [target for _, target in found], sizes)
+
+    def test_batch(self, pictures_: Sequence[Tensor], targets: Sequence[Any] | None = None) -> Batch:
+        shown = [augment.resize(picture, pictures.shown_size(picture.shape, self.values)) for picture in pictures_]
+        images, sizes = pictures.together(shown)
+        return Batch(images, None if targets is None else list(targets), sizes)
+
+    def prepare(self, batch: Batch, random: numpy.random.Generator | None = None) -> Batch:
+        return Batch(augment.normalise(batch.images, self.plan.mean, self.plan.deviation), batch.targets, batch.sizes)
+
+    # -- data --
+
+    def targets(self, manifest: Manifest) -> list[pictures.Target]:
+        return [self._target(entry) for entry in manifest.entries]
+
+    def _target(self, entry: Entry) -> pictures.Target:
+        places = {concept: place for place, concept in enumerate(self.concepts)}
+        boxes: list[tuple[float, ...]] = []
+        labels: list[int] = []
+        ignored: list[tuple[float, ...]] = []
+        ignored_labels: list[int] = []
+        drawn = {region.concept for region in entry.regions}
+        for region in entry.regions:
+            left, top, right, bottom = region.box
+            if right <= left or bottom <= top:
+                continue
+            if region.ignored and (not region.concept or region.concept in places):
+                ignored.append(region.box)
+                ignored_labels.append(places.get(region.concept, EVERY))
+            elif not region.ignored and region.concept in places:
+                boxes.append(region.box)
+                labels.append(places[region.concept])
+        for concept, label in entry.labels.items():  # said to be somewhere, but nobody has drawn where
+            if label == 1 and concept in places and concept not in drawn:
+                ignored.append((0.0, 0.0, 1.0, 1.0))
+                ignored_labels.append(places[concept])
+        return {
+            "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+            "labels": torch.tensor(labels, dtype=torch.long),
+            "ignored": torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4),
+            "ignored_labels": torch.tensor(ignored_labels, dtype=torch.long),
+            "size": torch.tensor([entry.height, entry.width]),
+        }
+
+    def complaints(self, targets: Any) -> list[str]:
+        counts = torch.bincount(torch.cat([target["labels"] for target in targets]), minlength=len(self.concepts))
+        return [
+            f"No input bears a box of {concept!r}: the model cannot learn it."
+            for concept, count in zip(self.concepts, counts.tolist(), strict=True)
+            if not count
+        ]
+
+    # -- the network --
+
+    def settle(self, model: nn.Module, training: Examples, validation: Examples) -> None:
+        self.fit_anchors(model, training.targets)
+
+    def fit_anchors(self, model: nn.Module, targets: Sequence[pictures.Target]) -> None:
+        """Fits the anchors to the training boxes as the network sees them; a continued model keeps its own."""
+        settings = getattr(self.plan.head, "anchors", None)
+        if settings is None or not settings.fitted or self.values.get("resume_from"):
+            return
+        sides = [numpy.zeros((0, 2))]
+        for target in targets:
+            height, width = pictures.shown_size(target["size"].tolist(), self.values)
+            boxes = target["boxes"].numpy()
+            sides.append((boxes[:, 2:] - boxes[:, :2]) * (width, height))
+        shapes: Tensor = model.head.shapes  # type: ignore[union-attr,assignment]
+        if (found := anchors.fitted(numpy.concatenate(sides), *shapes.shape[:2])) is not None:
+            shapes.copy_(found)
+
+    def build(self, weights: str | None = None) -> nn.Module:
+        made = network.build(
+            self.plan,
+            len(self.concepts),
+            side=min(self.values["image_size"]),
+            ratios=self.values.get("anchor_ratios"),
+        )
+        if weights is not None:
+            choice = self.values.get("pretrained_weights", "")
+            published.fill(made, weights, self.plan, self.plan.starts.get(choice, "backbone"))
+            made.frozen_stages = self.values.get("frozen_stages", self.plan.frozen_stages)
+            made.frozen_norms = self.plan.backbone.norms == "frozen"
+            self._frozen = _frozen(made)
+            if made.frozen_norms:
+                folding.fold(made.backbone)
+        return made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
+        if parameter in self._frozen:
+            return 0.0
+        if parameter.startswith("backbone."):
+            return self.plan.backbone_lrate_factor if pretrained else 1.0
+        return 1.0
+
+    def head_rows(self, key: str, rows: int, concepts: int, each: int) -> numpy.ndarray:
+        if not isinstance(self.plan.head, Dense):
+            return super().head_rows(key, rows, concepts, each)
+        # Anchor by anchor; of each the concepts, and of a concept its sides.
+        sides = 4 if "regression" in key else 1
+        by_anchor = numpy.arange(rows).reshape(each // sides, -1, sides)[:, -concepts:]
+        return by_anchor.transpose(1, 0, 2).reshape(concepts, each)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        return model(batch.images, batch.sizes, batch.targets)
+
+    def outputs(self, model: nn.Module, batch: Batch) -> list[dict[str, Tensor]]:
+        assert batch.sizes is not None
+        found = []
+        for (boxes, scores, labels), size in zip(model(batch.images, batch.sizes), batch.sizes.tolist(), strict=True):
+            sides = boxes.new_tensor([size[1], size[0], size[1], size[0]])
+            fractions = (boxes.float() / sides).clamp(0, 1)
+            found.append({"boxes": fractions.cpu(), "scores": scores.float().cpu(), "labels": labels.cpu()})
+        return found
+
+    # -- what they are worth --
+
+    def best_metric(self, targets: Any) -> str:
+        return "mAP" if any(len(target["boxes"]) for target in targets) else ""
+
+    def scorer(self, targets: Any) -> Scorer:
+        return BoxScorer(self.concepts, targets)
+
+    def predictions(self, outputs: Sequence[Any]) -> list[Prediction]:
+        return [
+            Prediction(
+                regions=[
+                    FoundRegion(concept=self.concepts[label], value=score, box=tuple(box))
+                    for box, score, label in zip(
+                        output["boxes"].tolist(), output["scores"].tolist(), output["labels"].tolist(), strict=True
+                    )
+                ]
+            )
+            for output in outputs
+        ]
+
+
+class BoxScorer:
+    """COCO's figures of outputs, in pixels of the oriented pictures."""
+
+    def __init__(self, concepts: Sequence[str], targets: Sequence[pictures.Target]) -> None:
+        self.targets, self.figures = targets, metrics.CocoFigures(concepts)
+
+    def add(self, places: Sequence[int], outputs: Sequence[Any]) -> None:
+        for place, output in zip(places, outputs, strict=True):
+            target = self.targets[place]
+            height, width = target["size"].tolist()
+            sides = numpy.array([width, height, width, height], numpy.float64)
+            self.figures.add(
+                _truth(target, sides, len(self.figures.concepts)),
+                output["boxes"].numpy() * sides,
+                output["scores"].numpy(),
+                output["labels"].numpy(),
+            )
+
+    def result(self) -> tuple[Figures, dict[str, Figures]]:
+        return self.figures.result()
+
+
+def _truth(target: pictures.Target, sides: numpy.ndarray, concepts: int) -> metrics.Truth:
+    boxes, labels = [target["boxes"].numpy()], [target["labels"].numpy()]
+    for box, label in zip(target["ignored"].numpy(), target["ignored_labels"].tolist(), strict=True):
+        whose = numpy.arange(concepts) if label == EVERY else numpy.array([label])
+        boxes.append(numpy.repeat(box[None], len(whose), 0))
+        labels.append(whose)
+    every = numpy.concatenate(labels)
+    ignored = numpy.arange(len(every)) >= len(target["labels"])
+    return metrics.Truth(numpy.concatenate(boxes).astype(numpy.float64) * sides, every, ignored)
+
+
+def _frozen(made: network.Network) -> set[str]:
+    """Names of the parameters that stand still: of the first stages, and of norms that keep their statistics."""
+    frozen = {f"backbone.{name}" for name, _ in made.backbone.named_parameters() if made.is_frozen(name)}
+    if made.frozen_norms:
+        for name, module in made.backbone.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                frozen |= {f"backbone.{name}.{part}" for part, _ in module.named_parameters()}
+    return frozen
