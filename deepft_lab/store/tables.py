@@ -118,6 +118,7 @@ annotations = Table(
     Column("created", Float, nullable=False),
     Column("region", Key),  # its key; no reference, since both go with their input
     Index("annotations_by_input", "input", "key"),
+    Index("annotations_by_concept", "concept"),  # or each concept of an app that is deleted would look through them all
     sqlite_autoincrement=True,
 )
 

@@ -14,7 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, func, insert, select, text
+from sqlalchemy import UniqueConstraint, create_engine, func, insert, select, text
 
 from deepft_lab.errors import StoreFull, Unavailable
 from deepft_lab.store import filesystem, migrations
@@ -22,6 +22,7 @@ from deepft_lab.store import tables as t
 from deepft_lab.store.blobs import Blobs, hash_file
 from deepft_lab.store.database import Database, metadata_has, upsert
 
+SMALL = {"uploads"}  # tables that may be looked through
 APP = {"owner": "ann", "id": "a", "description": "", "created": 1.0}
 
 
@@ -314,3 +315,13 @@ def test_the_database_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite"
     with closing(Database(path)):
         assert {file.stat().st_mode & 0o777 for file in tmp_path.glob("x.sqlite*")} == {0o600}
+
+
+def test_what_goes_with_a_deleted_thing_is_found_by_an_index() -> None:
+    """Else deleting one concept looks through every annotation of every app."""
+    for table in t.metadata.sorted_tables:
+        found = {next(iter(index.columns)).name for index in table.indexes}
+        found |= {next(iter(table.primary_key.columns)).name}
+        found |= {next(iter(c.columns)).name for c in table.constraints if isinstance(c, UniqueConstraint)}
+        for key in table.foreign_keys:
+            assert key.parent.name in found or table.name in SMALL, f"{table.name}.{key.parent.name} has no index"

@@ -13,6 +13,7 @@ def upgrade() -> None:
     with op.batch_alter_table("annotations", table_kwargs={"sqlite_autoincrement": True}) as table:
         table.add_column(sa.Column("region", Key, nullable=True))
         table.alter_column("concept", existing_type=Key, nullable=True)
+    op.create_index("annotations_by_concept", "annotations", ["concept"], unique=False)
     op.create_table(
         "regions",
         sa.Column("key", Key, autoincrement=True, nullable=False),
