@@ -34,6 +34,7 @@ LIMIT = 50 * 10**9  # bytes that a cache takes at most, where nothing else is sa
 SHARE = 0.5  # ... and of the disk: what is free and what the cache has already
 RESERVE = 10**9  # bytes of the disk that are left to others
 PACK_BYTES = 256 * 2**20  # pixels of a pack: what is lost when a run is killed while it decodes, and evicted at once
+SMALL = 16  # packs below this part of PACK_BYTES are merged when there are more than so many
 _AHEAD = 4  # pictures that each thread may be ahead of the writer
 
 Decode = Callable[[str], numpy.ndarray]  # by key; raises BadImage or OSError
@@ -59,7 +60,7 @@ def find(folder: Path, side: int, keys: Iterable[str], known: Sequence[Pack] = (
     found = list(known)
     left = set(keys).difference(*(pack.rows for pack in found))
     seen = {pack.path for pack in found}
-    for path in sorted(shelf(folder, side).glob(f"*{SUFFIX}")):
+    for path in sorted(shelf(folder, side).glob(f"*{SUFFIX}"), key=_size, reverse=True):  # few files before many
         if not left:
             break
         if path in seen:
@@ -109,11 +110,38 @@ def fill(
                     break
                 bad = _write_pack(place, chosen, decode, threads)
                 packs = find(folder, side, sizes, packs)
+            if not set(chosen) <= _keys(packs) | bad.keys():
+                raise OSError(errno.EIO, "what was written cannot be read")
             decoded += len(chosen) - len(bad)
             unreadable |= bad
+        packs = _with_few_small(folder, side, packs, decode, limit)
     except OSError as error:
         refused = _in_words(folder, error)
     return Filled(packs, decoded, unreadable, refused)
+
+
+def _with_few_small(folder: Path, side: int, packs: list[Pack], decode: Decode, limit: int) -> list[Pack]:
+    """A dataset that grew often lies in many small packs, each an open file: they become one."""
+    small = [pack for pack in packs if _size(pack.path) < PACK_BYTES // SMALL]
+    if len(small) <= SMALL:
+        return packs
+    holders = {key: pack for pack in small for key in pack.rows}
+
+    def copied(key: str) -> numpy.ndarray:
+        picture = holders[key].picture(key)
+        return decode(key) if picture is None else picture.numpy()
+
+    with _locked(folder):
+        wanted = sum(_size(pack.path) for pack in small)
+        if _make_room(folder, wanted, limit) < wanted or _write_pack(shelf(folder, side), list(holders), copied, 1):
+            return packs
+        others = [pack for pack in packs if pack not in small]
+        paths = [pack.path for pack in small]
+        for pack in small:
+            pack.let_go()
+        for path in paths:
+            remove_unused(path)  # where another run has it open, it is evicted in its turn
+        return find(folder, side, [key for pack in packs for key in pack.rows], others)
 
 
 def _keys(packs: Sequence[Pack]) -> set[str]:

@@ -115,6 +115,10 @@ class Pack:
             os.pwrite(self._file, content.data, begin)
         return True
 
+    def let_go(self) -> None:
+        """Others may evict it from now on. Pictures that were given out stay."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
     def used(self) -> None:
         """Notes that it was used now: what was not used for longest is evicted first."""
         with suppress(OSError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from deepft_lab.manifest import Entry
 from deepft_lab.training import cache
 
 ASPECT = 4  # the longer side is at most so much of the side that is stored
+_AT_ONCE = 200_000_000  # pixels that are decoded at once: about 1 GB at the worst, for formats without reduced scales
 _UNREADABLE = "unreadable.json"  # of the job folder: what the first rank found
 
 
@@ -119,9 +122,12 @@ def _fill(
         unreadable: dict[str, str] = {}
     else:
         sizes = {entry.sha256: _bytes(entry, side) for entry in entries}
+        pixels = {entry.sha256: entry.width * entry.height for entry in entries}
+        room = _Room(_AT_ONCE)
 
         def decoded(key: str) -> numpy.ndarray:
-            return decode(source(blobs, key), side)
+            with room.taken(pixels[key]):
+                return decode(source(blobs, key), side)
 
         filled = cache.fill(place, side, sizes, decoded, limit=limit, threads=threads)
         found = Pictures(blobs, keys, side, filled.packs)
@@ -133,6 +139,27 @@ def _fill(
         if reason is not None:
             found.unreadable[row] = reason
     return found
+
+
+class _Room:
+    """Lets so many pixels be decoded at once, so that memory is bounded with any number of threads."""
+
+    def __init__(self, pixels: int) -> None:
+        self._all = self._free = pixels
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        pixels = min(pixels, self._all)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= pixels)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
 
 
 def _bytes(entry: Entry, side: int) -> int:

@@ -95,6 +95,38 @@ def test_a_dataset_that_grew_has_only_its_new_pictures_decoded(tmp_path: Path) -
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+def test_a_dataset_that_grew_often_does_not_end_in_many_small_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "SMALL", 4)
+    entries: list[manifest.Entry] = []
+    for turn in range(6):
+        entries += store(tmp_path, many(2, first=10 * turn))
+        found = gather(tmp_path, entries)
+        assert found.decoded == 2 and found.cached == len(entries) and same(found, entries)
+        del found  # a run that ended
+    assert len(pack_files(tmp_path)) == 2  # the fifth run merged five, the sixth added one
+    monkeypatch.setattr(pictures, "decode", lambda *_: pytest.fail("decoded again"))
+    assert gather(tmp_path, entries).cached == len(entries)
+
+
+def test_few_large_pictures_are_decoded_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = store(tmp_path, many(6))
+    now, most, real = [0], [0], pictures.decode
+
+    def counted(*arguments: Any) -> numpy.ndarray:
+        now[0] += 1
+        most[0] = max(most[0], now[0])
+        time.sleep(0.02)
+        now[0] -= 1
+        return real(*arguments)
+
+    monkeypatch.setattr(pictures, "decode", counted)
+    monkeypatch.setattr(pictures, "_AT_ONCE", 1000)  # less than one picture: each takes its turn
+    assert gather(tmp_path, entries).decoded == 6
+    assert most == [1]
+
+
 def test_another_side_is_another_picture(tmp_path: Path) -> None:
     entries = store(tmp_path, many(2))
     assert gather(tmp_path, entries)[0].shape == (32, 38, 3)
