@@ -37,6 +37,7 @@ export function combobox(options: ComboboxOptions): Combobox {
   let choices: Choice[] = [];
   let offered: { value: string; isNew: boolean; hint?: string }[] = [];
   let active = 0;
+  let wanted = false; // the list is asked for, even while there is nothing to offer yet
 
   const input = h('input', {
     type: 'text',
@@ -61,6 +62,7 @@ export function combobox(options: ComboboxOptions): Combobox {
   const element = h('div', { class: 'dft-combobox' }, input, list);
 
   const close = (): void => {
+    wanted = false;
     list.hidden = true;
     input.setAttribute('aria-expanded', 'false');
     input.removeAttribute('aria-activedescendant');
@@ -74,6 +76,7 @@ export function combobox(options: ComboboxOptions): Combobox {
   };
 
   const draw = (): void => {
+    wanted = true;
     const typed = input.value.trim();
     const lower = typed.toLocaleLowerCase();
     const matching = choices.filter((choice) => choice.value.toLocaleLowerCase().includes(lower));
@@ -149,7 +152,7 @@ export function combobox(options: ComboboxOptions): Combobox {
     input,
     setChoices(next) {
       choices = next;
-      if (!list.hidden) {
+      if (wanted) {
         draw();
       }
     },

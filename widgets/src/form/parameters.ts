@@ -133,6 +133,7 @@ export function parameters(context: Context, options: ParametersOptions): Parame
 
   function show(): void {
     const faults = place(checked?.faults ?? []);
+    const wrong = checked?.faults.length ?? 0;
     const { effective_lrate: effective, steps_per_epoch: steps, total_steps: total } = checked ?? {};
     const known = ![...faults.keys()].some((name) => /lrate|batch_size/.test(name));
     const rate = known ? effective : null;
@@ -143,12 +144,8 @@ export function parameters(context: Context, options: ParametersOptions): Parame
         steps !== undefined &&
         fact('Steps per epoch', `≈ ${number(steps)}`, 'steps-per-epoch'),
       total !== null && total !== undefined && fact('Steps in all', `≈ ${number(total)}`, 'total-steps'),
-      faults.size > 0 &&
-        h(
-          'span',
-          { class: 'dft-fault' },
-          faults.size === 1 ? '1 value is wrong' : `${faults.size} values are wrong`,
-        ),
+      wrong > 0 &&
+        h('span', { class: 'dft-fault' }, wrong === 1 ? '1 value is wrong' : `${wrong} values are wrong`),
       ...(faults.get('') ?? []).map((fault) =>
         h('span', { class: 'dft-fault' }, `${fault.field}: ${fault.reason}`),
       ),

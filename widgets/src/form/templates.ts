@@ -56,7 +56,7 @@ export function templateCards(actions: TemplateActions): TemplateCards {
     },
     setType(type) {
       templates = all.filter((template) => template.type === type);
-      templates.sort((a, b) => Number(b.recommended) - Number(a.recommended) || a.name.localeCompare(b.name));
+      templates.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
       fill(cards, ...templates.map((template) => card(template, group, () => choose(template))));
       for (const input of cards.querySelectorAll('input')) {
         input.checked = input.value === chosen?.id;
@@ -140,4 +140,10 @@ function card(template: Template, group: string, choose: () => void): HTMLElemen
 
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** Recommended ones first; what takes a configuration of one's own last. */
+function rank(template: Template): number {
+  const own = template.fields.some((field) => field.type === 'text' && field.unit === 'yaml');
+  return template.recommended ? 0 : own ? 2 : 1;
 }
