@@ -79,6 +79,22 @@ def test_a_second_upload_replaces_regions_of_the_same_kind_only(app: Any, tmp_pa
     assert len(borne(app)["a.png"]) == 2, "pictures without annotations say nothing of regions"
 
 
+def test_a_picture_may_be_in_several_datasets_unless_one_is_given(app: Any, tmp_path: Path) -> None:
+    for number, name in enumerate("abc"):
+        voc(tmp_path / "v", name, ("cell", 0, 0, 16, 16), shade=number)
+    (tmp_path / "v" / "train.txt").write_text("a\nb\n")
+    (tmp_path / "v" / "test.txt").write_text("b\nc\n")
+    report = app.upload(tmp_path / "v")
+    assert {input.name: input.datasets for input in app.inputs()} == {
+        "a.png": ["train"],
+        "b.png": ["test", "train"],
+        "c.png": ["test"],
+    }
+    assert any("both 'train' and 'test'" in warning for warning in report.warnings)
+    app.upload(tmp_path / "v", dataset="all")
+    assert {dataset.id: dataset.inputs for dataset in app.datasets()} == {"all": 3, "train": 2, "test": 2}
+
+
 def test_masks_are_named_by_values_and_datasets_come_from_folders(app: Any, tmp_path: Path) -> None:
     for split, shade in (("train", 1), ("val", 2)):
         (tmp_path / split / "images").mkdir(parents=True)
