@@ -27,7 +27,8 @@ import numpy
 from PIL import Image, features
 
 from deepft_lab.errors import BadImage
-from deepft_lab.training.packs import SUFFIX, Pack, Writer, end_bytes, remove_unused
+from deepft_lab.training.pack_file import SUFFIX, end_bytes
+from deepft_lab.training.packs import Pack, Writer, remove_unused
 
 DECODER = "1"  # of our own code: another number where the same file gives other pixels
 LIMIT = 50 * 10**9  # bytes that a cache takes at most, where nothing else is said ...

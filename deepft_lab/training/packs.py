@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import mmap
 import os
-import struct
 import weakref
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,9 +23,8 @@ import numpy
 import torch
 from torch import Tensor
 
-SUFFIX = ".pack"
-_MAGIC = b"DFTPACK1"
-_END = struct.Struct("<32sQ8s")
+from deepft_lab.training.pack_file import END, MAGIC, read_table
+
 _ROW = numpy.dtype([("key", "V32"), ("offset", "<u8"), ("height", "<u4"), ("width", "<u4"), ("sha256", "V32")])
 
 
@@ -46,30 +44,8 @@ class Writer:
 
     def seal(self) -> None:
         table = numpy.array(self._rows, _ROW).tobytes()
-        self._file.write(table + _END.pack(hashlib.sha256(table).digest(), len(self._rows), _MAGIC))
+        self._file.write(table + END.pack(hashlib.sha256(table).digest(), len(self._rows), MAGIC))
         self._file.flush()
-
-
-def end_bytes(count: int) -> int:
-    """Bytes that the table and the end of a pack of `count` pictures take."""
-    return count * _ROW.itemsize + _END.size
-
-
-def read_table(file: int) -> numpy.ndarray | None:
-    """The table of an open pack; None where the file is torn or is no pack."""
-    size = os.fstat(file).st_size
-    if size < _END.size:
-        return None
-    digest, count, magic = _END.unpack(os.pread(file, _END.size, size - _END.size))
-    begin = size - end_bytes(count)
-    if magic != _MAGIC or begin < 0:
-        return None
-    table = os.pread(file, count * _ROW.itemsize, begin)
-    if hashlib.sha256(table).digest() != digest:
-        return None
-    rows = numpy.frombuffer(table, _ROW)
-    used = int((rows["height"].astype(numpy.int64) * rows["width"] * 3).sum())
-    return rows if used == begin else None
 
 
 class Pack:
@@ -85,8 +61,9 @@ class Pack:
         if table is None:
             self.close()
             raise ValueError(f"The file {path} is no whole pack of pictures.")
-        chosen, keys = set(wanted), [key.tobytes().hex() for key in table["key"]]
-        self.rows = {key: row for key, row in zip(keys, table, strict=True) if key in chosen}
+        rows = numpy.frombuffer(table, _ROW)
+        chosen, keys = set(wanted), [key.tobytes().hex() for key in rows["key"]]
+        self.rows = {key: row for key, row in zip(keys, rows, strict=True) if key in chosen}
         self._pixels = numpy.empty(0, numpy.uint8)
         if self.rows:  # private to this process when written
             self._pixels = numpy.frombuffer(mmap.mmap(self._file, 0, access=mmap.ACCESS_COPY), numpy.uint8)

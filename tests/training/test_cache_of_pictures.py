@@ -25,7 +25,7 @@ from PIL import Image
 from deepft_lab import manifest, spec
 from deepft_lab.images import fitted
 from deepft_lab.records import Template
-from deepft_lab.training import cache, packs, pictures
+from deepft_lab.training import cache, pack_file, pictures
 
 SIDE = 32
 
@@ -180,13 +180,24 @@ def test_a_damaged_picture_is_found_and_mended(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
+def test_what_was_deleted_is_blanked_at_every_side(tmp_path: Path) -> None:
+    entries = store(tmp_path, many(3))
+    found = [gather(tmp_path, entries, side) for side in (SIDE, 16)]
+    gone, kept = found[0][1].numpy().tobytes(), found[0][0].numpy().tobytes()
+    del found
+    assert pack_file.forget(tmp_path / "cache", [entries[1].sha256, "00" * 32]) == 2
+    left = b"".join(path.read_bytes() for path in pack_files(tmp_path))
+    assert gone not in left and kept in left
+    assert same(gather(tmp_path, entries), entries)  # its blob is still there: it comes back
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "table", "end"])
 def test_a_torn_pack_is_thrown_away_and_made_again(tmp_path: Path, damage: str) -> None:
     entries = store(tmp_path, many(3))
     gather(tmp_path, entries)
     (path,) = pack_files(tmp_path)
     content = path.read_bytes()
-    at = {"table": len(content) - packs.end_bytes(3) + 5, "end": len(content) - 4}.get(damage)
+    at = {"table": len(content) - pack_file.end_bytes(3) + 5, "end": len(content) - 4}.get(damage)
     kept = {"cut": content[:-100], "empty": b""}.get(damage, content)
     path.write_bytes(kept if at is None else kept[:at] + b"\x99" + kept[at + 1 :])
     found = gather(tmp_path, entries)
@@ -197,7 +208,7 @@ def test_a_torn_pack_is_thrown_away_and_made_again(tmp_path: Path, damage: str) 
 
 def test_the_bound_is_kept_the_least_recently_used_goes_first(tmp_path: Path) -> None:
     sets = [store(tmp_path, many(3, first=100 * turn)) for turn in range(4)]
-    one = sum(pictures._bytes(entry, SIDE) for entry in sets[0]) + packs.end_bytes(3)
+    one = sum(pictures._bytes(entry, SIDE) for entry in sets[0]) + pack_file.end_bytes(3)
     limit = 2 * one + one // 2
     for turn in (0, 1):
         found = gather(tmp_path, sets[turn], cache_bytes=limit)
@@ -213,7 +224,7 @@ def test_the_bound_is_kept_the_least_recently_used_goes_first(tmp_path: Path) ->
 
 def test_what_does_not_fit_is_refused_in_words_and_decoded_as_it_comes(tmp_path: Path) -> None:
     entries = store(tmp_path, many(4))
-    limit = 2 * max(pictures._bytes(entry, SIDE) for entry in entries) + packs.end_bytes(3)
+    limit = 2 * max(pictures._bytes(entry, SIDE) for entry in entries) + pack_file.end_bytes(3)
     found = gather(tmp_path, entries, cache_bytes=limit)
     assert found.cached == 2 and same(found, entries)
     assert "2 pictures need" in found.refused and str(tmp_path / "cache") in found.refused
