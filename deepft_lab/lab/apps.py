@@ -12,6 +12,7 @@ from deepft_lab.lab.access import find_app, role_of, visible
 from deepft_lab.lab.names import check_id
 from deepft_lab.records import App, Caller, Count, CreateApp
 from deepft_lab.store import tables as t
+from deepft_lab.training import pack_file
 
 if TYPE_CHECKING:
     from deepft_lab.lab.lab import Lab
@@ -65,6 +66,7 @@ def delete_app(lab: Lab, caller: Caller, *, owner: str, app: str) -> Count:
         for sha256 in manifests:
             if not connection.execute(select(exists().where(t.dataset_versions.c.id == sha256))).scalar():
                 lab.blobs.remove(sha256)
+    pack_file.forget(lab.cache_path, [sha256 for sha256 in hashes if not lab.blobs.has(sha256)])
     for job in left:  # trained in the moment between
         lab.jobs.cancel(job)
     for job in jobs:
