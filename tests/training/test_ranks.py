@@ -1,0 +1,80 @@
+"""Two processes train as one with the same global batch: both draw it alike, each computes its part.
+
+Batch norm takes its statistics from each rank's own part, and dropout differs from rank to rank, as everywhere; so this
+holds to the last digits for a network with neither.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import job_folders
+import pytest
+import tiny
+from coloured import coloured
+from safetensors.torch import load_file
+from test_resume import events_of
+
+from deepft_lab import spec
+
+RANK = """
+import sys
+from pathlib import Path
+from deepft_lab import worker
+from deepft_lab.training import architectures
+import tiny
+architectures.ARCHITECTURES["mobilenet_v2"] = architectures.Architecture(tiny.Plain, "classifier.1.", 32)
+sys.exit(worker.main(Path(sys.argv[1])))
+"""
+
+
+def train(folder: Path, ranks: int, batch_size: int) -> None:
+    """Trains with so many real processes, as the launcher starts them."""
+    values = {**tiny.VALUES, "batch_size": batch_size}
+    job_folders.make(folder, coloured(20), coloured(7, first=1000), ranks=ranks, threads=1, **values)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    here = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    variables = {
+        **os.environ, "PYTHONPATH": here, "WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANK, str(folder)], env={**variables, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        )
+        for rank in range(ranks)
+    ]
+    try:
+        assert [process.wait(150) for process in processes] == [0] * ranks
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert spec.read(folder / "result.json", spec.Result).outcome == "trained"
+
+
+@pytest.mark.timeout(300)
+def test_two_ranks_give_the_losses_of_one_with_the_same_global_batch(tmp_path: Path) -> None:
+    curves, metrics, weights = {}, {}, {}
+    for ranks, batch_size in ((1, 8), (2, 4)):
+        folder = tmp_path / str(ranks)
+        train(folder, ranks, batch_size)
+        events = events_of(folder)
+        started = next(event for event in events if event.kind == "started").data
+        assert started["ranks"] == ranks  # two processes, and not one without a word
+        assert (started["steps"], started["lrate"]) == (9, pytest.approx(8e-3))
+        epochs = [event.data for event in events if event.kind == "epoch"]
+        curves[ranks] = [epoch["train_loss"] for epoch in epochs]
+        metrics[ranks] = [epoch["metrics"]["loss"] for epoch in epochs]
+        weights[ranks] = load_file(folder / "model" / "model.safetensors")
+    assert curves[2] == pytest.approx(curves[1], abs=1e-5)
+    assert metrics[2] == pytest.approx(metrics[1], abs=1e-5)
+    assert curves[1][0] > curves[1][-1]
+    for key, tensor in weights[1].items():
+        assert tensor.numpy() == pytest.approx(weights[2][key].numpy(), abs=1e-4), key
