@@ -10,7 +10,7 @@ from deepft_lab.errors import DeepFTError, InvalidRequest
 from deepft_lab.records import AnnotateRegions, Input, InputRegions, PictureQuery
 from deepft_lab.widgets import picture
 from deepft_lab.widgets.annotate import AnnotationPanel
-from deepft_lab.widgets.drawing import RegionAnnotator
+from deepft_lab.widgets.annotator import RegionAnnotator
 from deepft_lab.widgets.shapes import KINDS, Sketch
 
 if TYPE_CHECKING:

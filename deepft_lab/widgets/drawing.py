@@ -1,4 +1,4 @@
-"""ipyannotations' annotators of images, mended in one place (written for 0.5.1).
+"""The canvas of ipyannotations' annotators, mended in one place with `annotator` (written for 0.5.1).
 
 What is mended: coordinates are fractions of the whole picture and exact to the pixel of the screen, and what nobody
 touches keeps its own; the canvas fits the picture, keeps its colours and its orientation (the server's picture is
@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import io
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
-from ipyannotations.images.annotator import Annotator
 from ipyannotations.images.canvases.abstract_canvas import AbstractAnnotationCanvas
 from ipycanvas import hold_canvas
 from traitlets import Bool
 
 from deepft_lab.records import Region
-from deepft_lab.widgets import labelling
 from deepft_lab.widgets.shapes import Point, Shape, Sketch
 
 WIDTH, HEIGHT = 700, 500  # of the canvas at most
@@ -91,9 +88,13 @@ class RegionCanvas(AbstractAnnotationCanvas):
         self._redraw_and_tell()
 
     def on_drag(self, x: float, y: float) -> None:
-        if self.sketch.proposed is not None or self.sketch._grip is not None:
-            self.sketch.drag(*self._fractions(x, y))
+        if not self.sketch.held:
+            return
+        self.sketch.drag(*self._fractions(x, y))
+        if self.sketch.proposed is None:
             self.re_draw()
+        else:
+            self._draw_current()
 
     def on_release(self, x: float, y: float) -> None:
         self.on_drag(x, y)
@@ -102,7 +103,7 @@ class RegionCanvas(AbstractAnnotationCanvas):
 
     def on_out(self, x: float, y: float) -> None:
         """The mouse leaves the canvas: what is being drawn ends at the edge."""
-        if self.sketch.proposed is not None or self.sketch._grip is not None:
+        if self.sketch.held:
             self.on_release(x, y)
 
     def add_point(self, x: float, y: float) -> None:
@@ -119,37 +120,49 @@ class RegionCanvas(AbstractAnnotationCanvas):
 
     def re_draw(self, *_: Any) -> None:
         with hold_canvas():
-            canvas = self[1]
-            canvas.clear()
+            self[1].clear()
             for region in self.sketch.others:
                 left, top, right, bottom = region.box
                 corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
                 self._outline(corners, self._colour(region.concept, region.ignored), dashed=True)
             for number, shape in enumerate(self.sketch.shapes):
                 self._draw(shape, selected=number == self.sketch.selected)
+            self._draw_current()
+
+    def _draw_current(self) -> None:
+        """What is just being drawn has a layer of its own, so that a mouse move does not draw all the others anew."""
+        with hold_canvas():
+            self[2].clear()
             if self.sketch.proposed is not None:
-                self._draw(self.sketch.proposed, dashed=True)
+                self._draw(self.sketch.proposed, layer=2, dashed=True)
             if self.sketch.open:
                 colour = self._colour(self.current_class or "", False)
-                self._outline(list(self.sketch.open), colour, dashed=True, closed=False)
-                self._dots(list(self.sketch.open), colour)
+                self._outline(list(self.sketch.open), colour, layer=2, dashed=True, closed=False)
+                self._dots(list(self.sketch.open), colour, layer=2)
 
-    def _draw(self, shape: Shape, selected: bool = False, dashed: bool = False) -> None:
+    def _draw(self, shape: Shape, layer: int = 1, selected: bool = False, dashed: bool = False) -> None:
         colour = self._colour(shape.concept, shape.ignored)
         if self.kind == "point":
-            self._dots(list(shape.rings[0]), colour, 1.5 if selected else 1.0)
+            self._dots(list(shape.rings[0]), colour, layer, 1.5 if selected else 1.0)
             return
         handles = shape.handles(self.kind)
         for number in range(len(shape.rings)):
             corners = [point for ring, _, point in handles if ring == number]
-            self._outline(corners, colour, dashed=dashed or shape.ignored, strong=selected)
+            self._outline(corners, colour, layer, dashed=dashed or shape.ignored, strong=selected)
         if self.editing:
-            self._dots([point for _, _, point in handles], colour)
+            self._dots([point for _, _, point in handles], colour, layer)
 
     def _outline(
-        self, corners: list[Point], colour: str, dashed: bool = False, strong: bool = False, closed: bool = True
+        self,
+        corners: list[Point],
+        colour: str,
+        layer: int = 1,
+        *,
+        dashed: bool = False,
+        strong: bool = False,
+        closed: bool = True,
     ) -> None:
-        canvas = self[1]
+        canvas = self[layer]
         canvas.set_line_dash([8, 4] if dashed else [])
         canvas.line_width = 4 if strong else 2
         canvas.stroke_style = canvas.fill_style = colour
@@ -164,8 +177,8 @@ class RegionCanvas(AbstractAnnotationCanvas):
             canvas.global_alpha = 1.0
         canvas.stroke()
 
-    def _dots(self, points: list[Point], colour: str, scale: float = 1.0) -> None:
-        canvas = self[1]
+    def _dots(self, points: list[Point], colour: str, layer: int = 1, scale: float = 1.0) -> None:
+        canvas = self[layer]
         places = [self._place(point) for point in points]
         canvas.set_line_dash([])
         canvas.line_width = 1
@@ -192,107 +205,3 @@ class RegionCanvas(AbstractAnnotationCanvas):
     @property
     def data(self) -> list[Region]:
         return self.sketch.changes()[0]
-
-
-class RegionAnnotator(Annotator):
-    """An annotator of boxes, polygons or points. `answered`, `skipped` and `undone` are called without arguments."""
-
-    children: Any
-    options: Any
-
-    def __init__(
-        self,
-        kind: str,
-        options: Sequence[str],
-        answered: Callable[[], None],
-        skipped: Callable[[], None],
-        undone: Callable[[], None],
-    ) -> None:
-        self.CanvasClass = lambda size, classes: RegionCanvas(kind, size, classes)  # type: ignore[assignment]
-        self._shown_at: float | None = None
-        self._answered, self._skipped, self._undone = answered, skipped, undone
-        with labelling._old_ways():
-            super().__init__((WIDTH, HEIGHT), options=list(options), layout={"width": "auto"})
-        # The canvas takes the focus when it is drawn on, and keeps its keys from the panel.
-        self.canvas.interaction_canvas.on_key_down(self._key_on_canvas)
-        # Other keys come from the panel; the widget that listens for them here would stand below as an error text.
-        self.event_watcher.close()
-        self.children = [child for child in self.children if child is not self.event_watcher]
-        self.all_controls.layout.width = "auto"
-        self.canvas.layout.max_width = "100%"
-        self.delete_button = ipywidgets.Button(
-            description="Delete", icon="trash", tooltip="Delete what is selected (Delete)", layout={"width": "auto"}
-        )
-        self.delete_button.on_click(lambda _: self.delete())
-        self.new_concept = ipywidgets.Text(
-            placeholder="New concept", continuous_update=False, layout={"width": "160px"}
-        )
-        self.new_concept.observe(self._add_concept, "value")
-        self.children = [*self.children, ipywidgets.HBox([self.delete_button, self.new_concept])]
-        self.class_selector.description = "Concept:"
-        self.skip_button.tooltip = "Next picture; what is drawn here is kept until you come back, and not saved"
-        self.undo_button.tooltip = "Takes the last step back; then goes back a picture (Backspace)"
-        self.submit_button.tooltip = "Saves and shows the next picture (Enter)"
-        self.edit_button.tooltip = "Select, move, rename and delete what is drawn"
-        self.observe(lambda change: self._follow(change["new"]), "options")
-        self._follow(self.options)
-
-    def show(self, picture: bytes, sketch: Sketch) -> None:
-        concepts = [region.concept for region in (*sketch.before, *sketch.others) if region.concept]
-        self.know(concepts)
-        self.canvas.show(picture, sketch)
-        self._shown_at = -math.inf if self._shown_at is None else time.monotonic()
-
-    def know(self, concepts: Sequence[str]) -> None:
-        """Adds concepts to choose from."""
-        new = [concept for concept in dict.fromkeys(concepts) if concept not in self.options]
-        if new:
-            chosen = self.class_selector.value
-            self.options = [*self.options, *new]
-            self.class_selector.value = chosen or self.options[0]
-
-    def press(self, key: str) -> None:
-        """A key that was pressed in the panel."""
-        if key in labelling.KEYS:
-            place = labelling.KEYS.index(key)
-            if place < len(self.options):
-                self.class_selector.value = self.options[place]
-        elif key == "Enter":
-            self.submit()
-        elif key == "Backspace":
-            self.undo()
-        elif key == "Delete":
-            self.delete()
-
-    def _key_on_canvas(self, key: str, shift: bool, control: bool, meta: bool) -> None:
-        if not (control or meta):
-            self.press(key)
-
-    def submit(self, sender: Any = None) -> None:
-        if self._shown_at is not None and time.monotonic() - self._shown_at < labelling.SETTLE_SECONDS:
-            return
-        self._answered()
-
-    def skip(self, sender: Any = None) -> None:
-        self._skipped()
-
-    def undo(self, sender: Any = None) -> None:
-        if self.canvas.sketch.undo():
-            self.canvas.re_draw()
-        else:
-            self._undone()
-
-    def delete(self) -> None:
-        if self.canvas.sketch.delete():
-            self.canvas.re_draw()
-
-    def _follow(self, options: Sequence[str]) -> None:
-        self.canvas.name_colours(options)
-        self.canvas.re_draw()
-
-    def _add_concept(self, change: Any) -> None:
-        concept = str(change["new"]).strip()
-        if concept:
-            self.know([concept])
-            self.class_selector.value = concept
-            self.new_concept.value = ""

@@ -57,6 +57,11 @@ class Sketch:
 
     # -- the mouse --
 
+    @property
+    def held(self) -> bool:
+        """A button is down, and something is being drawn or moved."""
+        return self.proposed is not None or self._grip is not None
+
     def press(self, x: float, y: float, concept: str = "", reach: Point = (0.0, 0.0), edit: bool = False) -> None:
         """A button goes down. `reach`: how near counts as at a corner, across and down."""
         if edit:
