@@ -44,6 +44,10 @@ def white_blood_cells(shared: Path, split: str) -> Any:
     return job_folders.white_blood_cells(shared / "data" / "segment-wbc1" / split)
 
 
+def blood_cells(shared: Path, split: str) -> Any:
+    return job_folders.voc(shared / "data" / "detect-bccd", split)
+
+
 ANTS = {"image_size": 224, "num_epochs": 3}
 ROWS: dict[str, Row] = {
     "ants-and-bees": Row("classifier-mobilenet-v2", photos("classify-antsbees"), ANTS, "accuracy", 0.93, 90),
@@ -53,6 +57,10 @@ ROWS: dict[str, Row] = {
     ),
     "sign-digits": Row(
         "classifier-mobilenet-v2", photos("classify-signdigits"), {"image_size": 96, "num_epochs": 8}, "accuracy", 0.88, 60
+    ),
+    "blood-cells": Row(
+        "detector-faster-rcnn-light", blood_cells, {"image_size": [320], "num_epochs": 5}, "mAP", 0.48, 230,
+        exclusive=False,
     ),
     "white-blood-cells": Row(
         "segmenter-light", white_blood_cells, {"image_size": 128, "num_epochs": 6}, "mIoU", 0.85, 60, exclusive=False

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy
 from PIL import Image
@@ -16,8 +17,8 @@ from PIL import Image
 from deepft_lab import manifest, masks, params, spec
 from deepft_lab.catalog import Catalog
 from deepft_lab.images import probe
-from deepft_lab.training.recipes.transfer import WEIGHTS, on_base
 from deepft_lab.records import Region
+from deepft_lab.training.recipes.transfer import WEIGHTS, on_base
 
 Labelled = list[tuple[bytes, dict[str, int]]]
 Pictures = Iterable[tuple[Any, ...]]  # bytes, labels and, where there are some, regions
@@ -107,6 +108,24 @@ def digits(
         pictures.append((buffer.getvalue(), {str(bunch.target[index]): 1}))
     cut = round(len(pictures) * 0.2)
     return pictures[cut:], pictures[:cut]
+
+
+def voc(folder: Path, split: str) -> list[tuple[bytes, dict[str, int], list[Region]]]:
+    """The pictures of a list of a Pascal VOC folder, with their boxes as fractions; boxes of no size are left out."""
+    found = []
+    for name in (folder / "ImageSets/Main" / f"{split}.txt").read_text().split():
+        tree = ElementTree.parse(folder / "Annotations" / f"{name}.xml")
+        content = (folder / "JPEGImages" / f"{name}.jpg").read_bytes()
+        info = probe(content)
+        regions = []
+        for item in tree.iter("object"):
+            sides = [float(item.findtext(f"bndbox/{side}", "0")) for side in ("xmin", "ymin", "xmax", "ymax")]
+            left, top = max(0.0, sides[0] - 1) / info.width, max(0.0, sides[1] - 1) / info.height
+            right, bottom = min(sides[2], info.width) / info.width, min(sides[3], info.height) / info.height
+            if sides[2] > sides[0] and sides[3] > sides[1]:
+                regions.append(Region(concept=item.findtext("name", ""), box=(left, top, right, bottom)))
+        found.append((content, {}, regions))
+    return found
 
 
 def white_blood_cells(folder: Path) -> list[tuple[bytes, dict[str, int], list[Region]]]:

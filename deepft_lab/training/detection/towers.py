@@ -110,7 +110,7 @@ def _rows(state: Tensor, each: int) -> Tensor:
 
 
 def _group_norm(channels: int) -> nn.Module:
-    return nn.GroupNorm(math.gcd(32, channels), channels)
+    return nn.GroupNorm(math.gcd(32, max(1, channels // 2)), channels)
 
 
 def _single(inputs: int, outputs: int) -> nn.Module:

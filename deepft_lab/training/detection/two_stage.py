@@ -78,9 +78,8 @@ class TwoStageHead(nn.Module):
         self.rpn = nn.ModuleDict(
             {"head": Proposals(channels[0], hidden, shapes.shape[1], settings.proposal_convolutions)}
         )
-        self.read = MultiScaleRoIAlign(
-            [str(level) for level in range(min(settings.region_levels, len(strides)))], _SIDE, 2
-        )
+        read = [str(level) for level in range(min(settings.region_levels, len(strides)))]
+        self.read = MultiScaleRoIAlign(read, _SIDE, settings.region_sampling)
         layers, width = _box_head(channels[0], settings)
         self.roi_heads = nn.ModuleDict(
             {"box_head": layers, "box_predictor": Predictor(width, concepts, settings.per_class_boxes)}
@@ -98,7 +97,7 @@ class TwoStageHead(nn.Module):
             _assign_anchors(every, size, target, self.settings.anchor_iou)
             for size, target in zip(sizes, targets, strict=True)
         ]
-        total = _proposal_loss(all_logits, all_deltas, every, assigned, targets, self.settings.proposal_samples)
+        total = _proposal_loss(all_logits, all_deltas, every, assigned, targets, self.settings)
         with torch.no_grad():
             proposals = self._propose(logits, deltas, levels, sizes, training=True)
             picked = [
@@ -106,10 +105,10 @@ class TwoStageHead(nn.Module):
             ]
         regions = [region for region, _, _ in picked]
         labels = torch.cat([label for _, label, _ in picked])
-        if not len(labels):
-            return total
+        if not len(labels):  # every parameter has a gradient all the same, which ranks wait for
+            return total + sum(parameter.sum() * 0 for parameter in self.roi_heads.parameters())
         concept_logits, region_deltas = self._look(maps, regions, sizes)
-        total = total + functional.cross_entropy(concept_logits, labels)
+        total = total + functional.cross_entropy(concept_logits, labels) + region_deltas.sum() * 0
         positive = labels > 0
         if positive.any():
             place = labels[positive] if region_deltas.shape[1] > 1 else torch.zeros_like(labels[positive])
@@ -245,12 +244,13 @@ def _assign_anchors(every: Tensor, size: Tensor, target: Target, limits: tuple[f
 
 def _proposal_loss(
     logits: Tensor, deltas: Tensor, every: Tensor, assigned: list[tuple[Tensor, Tensor]], targets: Sequence[Target],
-    samples: int,
+    settings: TwoStage,
 ) -> Tensor:  # fmt: skip
     """Cross-entropy and smooth L1 over a random sample of each image's anchors, half of them objects."""
     chosen_logits, chosen_labels, moved, wanted = [], [], [], []
     for image, ((labels, nearest), target) in enumerate(zip(assigned, targets, strict=True)):
-        positive, negative = sample(labels == 1, labels == 0, samples, 0.5)
+        groups = nearest if settings.balanced else None
+        positive, negative = sample(labels == 1, labels == 0, settings.proposal_samples, 0.5, groups)
         chosen = torch.cat((positive, negative))
         chosen_logits.append(logits[image, chosen])
         chosen_labels.append(labels[chosen])
@@ -272,7 +272,7 @@ def _proposal_loss(
 def _sample_regions(found: Tensor, target: Target, settings: TwoStage) -> tuple[Tensor, Tensor, Tensor]:
     """Regions to learn from, their labels (0: background) and their true boxes."""
     wanted = target["boxes"]
-    regions = torch.cat((found, wanted))
+    regions = torch.cat((found, wanted, *(_moved(wanted) for _ in range(settings.jittered))))
     labels = torch.zeros(len(regions), dtype=torch.long, device=regions.device)
     true = regions.clone()
     if len(wanted):
@@ -281,15 +281,33 @@ def _sample_regions(found: Tensor, target: Target, settings: TwoStage) -> tuple[
         true = wanted[nearest]
     if len(target["ignored"]):
         labels[(labels == 0) & (boxes.share_inside(regions, target["ignored"]) > IGNORED)] = -1
-    positive, negative = sample(labels > 0, labels == 0, settings.region_samples, settings.region_positives)
+    groups = labels if settings.balanced else None
+    positive, negative = sample(labels > 0, labels == 0, settings.region_samples, settings.region_positives, groups)
     chosen = torch.cat((positive, negative))
     return regions[chosen], labels[chosen], true[chosen]
 
 
-def sample(positive: Tensor, negative: Tensor, count: int, share: float) -> tuple[Tensor, Tensor]:
-    """Places of at most `count`, of which `share` at most are positive, drawn at random."""
+def sample(
+    positive: Tensor, negative: Tensor, count: int, share: float, groups: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Places of at most `count`, of which `share` at most are positive, drawn at random.
+
+    With `groups` the positives of each group together are as likely as those of any other.
+    """
     yes, no = positive.nonzero()[:, 0], negative.nonzero()[:, 0]
     wanted = min(len(yes), int(count * share))
-    yes = yes[torch.randperm(len(yes), device=yes.device)[:wanted]]
+    if groups is None or wanted == len(yes):
+        yes = yes[torch.randperm(len(yes), device=yes.device)[:wanted]]
+    else:
+        own = groups[yes]
+        yes = yes[torch.multinomial(1 / torch.bincount(own)[own].float(), wanted)]
     no = no[torch.randperm(len(no), device=no.device)[: count - wanted]]
     return yes, no
+
+
+def _moved(some: Tensor) -> Tensor:
+    """Boxes moved by up to a tenth of their sides, and up to a fifth larger or smaller."""
+    sides = some[:, 2:] - some[:, :2]
+    middle = (some[:, :2] + some[:, 2:]) / 2 + (torch.rand_like(sides) - 0.5) * 0.2 * sides
+    half = sides * (1 + (torch.rand_like(sides) - 0.5) * 0.4) / 2
+    return torch.cat((middle - half, middle + half), 1)

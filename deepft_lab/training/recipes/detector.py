@@ -56,6 +56,9 @@ class TwoStage(Part, frozen=True, tag_field="name", tag="two_stage"):
     proposal_samples: Count = 256
     region_samples: Count = 512
     region_positives: Share = 0.25
+    region_sampling: Count = 2  # points a bin and direction that a region's features are read at
+    jittered: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0  # moved copies of each true box to learn regions from
+    balanced: bool = False  # each box gets as many examples among the anchors, each concept among the regions
     region_convolutions: Annotated[int, msgspec.Meta(ge=0)] = 0  # 3x3 with batch norm, before the linear layers
     region_levels: Count = 4  # finest levels that regions are read from
     hidden: tuple[Count, ...] = (1024, 1024)
@@ -125,6 +128,7 @@ class Detector(Base, frozen=True, kw_only=True):
         "own"  # names in a detector's file: detection/published.py
     )
     starts: dict[str, Literal["backbone", "detector"]] = {}  # what the file of each pretrained choice holds
+    sizes: tuple[Count, ...] = ()  # the only values of `image_size`; none: any
     backbone_lrate_factor: Positive = 1.0
     frozen_stages: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0  # of a pretrained backbone, unless a field says
 

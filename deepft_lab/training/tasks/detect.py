@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy
 import torch
 from torch import Tensor, nn
 
+from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Entry, Manifest
-from deepft_lab.records import FoundRegion, Prediction
+from deepft_lab.records import Fault, FoundRegion, Prediction
 from deepft_lab.training import augment
 from deepft_lab.training.detection import anchors, folding, metrics, network, pictures, published
 from deepft_lab.training.recipes.detector import Dense, Detector
@@ -32,8 +34,23 @@ class Detect(Task):
     plan: Detector
 
     def __init__(self, plan: Any, values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool) -> None:
-        super().__init__(plan, values, concepts, exclusive=exclusive)
+        super().__init__(_with_values(plan, values), values, concepts, exclusive=exclusive)
         self._frozen: set[str] = set()
+
+    def check(self) -> None:
+        values, size, faults = self.values, self.values["image_size"], []
+        for name in ("image_size", "random_resize_lower", "random_resize_upper"):
+            count = len(values.get(name) or ())
+            if count > 2 or (name == "image_size" and not count):
+                faults.append(Fault(name, values[name], "It has one value (the shorter side) or two (width, height)."))
+        if values.get("keep_aspect_ratio") and len(size) == 2:
+            faults.append(Fault("image_size", size, "With keep_aspect_ratio it has one value, the shorter side."))
+        if self.plan.sizes and any(side not in self.plan.sizes for side in size):
+            faults.append(Fault("image_size", size, f"It is one of {', '.join(map(str, self.plan.sizes))}."))
+        if "anchor_ratios" in values and not values["anchor_ratios"]:
+            faults.append(Fault("anchor_ratios", [], "There is one at least."))
+        if faults:
+            raise InvalidParams(" ".join(f"{fault.field} = {fault.value}: {fault.reason}" for fault in faults), faults)
 
     # -- pictures --
 
@@ -218,6 +235,18 @@ def _truth(target: pictures.Target, sides: numpy.ndarray, concepts: int) -> metr
     every = numpy.concatenate(labels)
     ignored = numpy.arange(len(every)) >= len(target["labels"])
     return metrics.Truth(numpy.concatenate(boxes).astype(numpy.float64) * sides, every, ignored)
+
+
+def _with_values(plan: Any, values: dict[str, Any]) -> Any:
+    """The recipe with what fields say of its head."""
+    if not isinstance(plan.head, Dense):
+        return plan
+    head = plan.head
+    if "use_perclass_regression" in values:
+        head = msgspec.structs.replace(head, per_class_boxes=values["use_perclass_regression"])
+    if "use_focal_loss" in values:
+        head = msgspec.structs.replace(head, loss="focal" if values["use_focal_loss"] else "hard_examples")
+    return msgspec.structs.replace(plan, head=head)
 
 
 def _frozen(made: network.Network) -> set[str]:

@@ -1,0 +1,126 @@
+"""Each detector in its smallest variant, through a whole run: it learns, is scored, saves, and predicts the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import job_folders
+import msgspec
+import pytest
+import torch
+from boxed import boxed
+
+from deepft_lab import spec
+from deepft_lab.catalog import Catalog
+from deepft_lab.training import tasks
+from deepft_lab.training.loop import train
+from deepft_lab.training.predicting import Predictor
+
+VALUES = {
+    "pretrained_weights": "None", "image_size": [64], "batch_size": 4, "num_epochs": 5, "warmup_iters": 0,
+    "min_samples_per_epoch": 1, "augmentation": "none", "flip_probability": 0,
+}  # fmt: skip
+SMALL_HEAD = {
+    "proposals": [20, 20], "candidates": [50, 50], "region_samples": 16, "hidden": [32], "region_convolutions": 0,
+}  # fmt: skip
+RUNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # values, and what is smaller in the recipe
+    "detector-faster-rcnn-light": ({"per_item_lrate": 5e-4}, {"head": SMALL_HEAD}),
+    "detector-faster-rcnn": (
+        {"per_item_lrate": 1e-3, "random_resize_lower": [64], "random_resize_upper": [80]},
+        {"backbone": {"name": "resnet18"}, "neck": {"channels": 16}, "head": SMALL_HEAD},
+    ),
+    "detector-retinanet": (
+        {"per_item_lrate": 1e-3, "use_perclass_regression": True, "use_focal_loss": False},
+        {"backbone": {"name": "resnet18"}, "neck": {"channels": 16}, "sizes": []},
+    ),
+    "detector-ssd": (
+        {"image_size": [96, 96], "per_item_lrate": 1e-3},
+        {
+            "backbone": {"name": "ssdlite_mobilenet_v3_large", "strides": [16, 32, 64, 107, 160, 320]},
+            "head": {"towers": "separable"},
+        },
+    ),
+    "detector-yolof": (
+        {"per_item_lrate": 1e-3}, {"backbone": {"name": "resnet18"}, "neck": {"channels": 32}},
+    ),
+    "detector-yolox": (
+        {"per_item_lrate": 2.5e-3},
+        {
+            "backbone": {"name": "csp_darknet", "arguments": {"depth": 0.33, "width": 0.25}},
+            "neck": {"channels": 32, "depth": 0.33}, "head": {"channels": 32},
+        },
+    ),
+}  # fmt: skip
+
+
+def smaller(job: spec.JobSpec, folder: Path, changes: dict[str, Any]) -> spec.JobSpec:
+    """The job with parts of its recipe exchanged."""
+    recipe = {name: dict(part) if isinstance(part, dict) else part for name, part in job.template.recipe.items()}
+    for name, part in changes.items():
+        recipe[name] = {**recipe[name], **part} if isinstance(part, dict) else part
+    template = msgspec.structs.replace(job.template, recipe=recipe)
+    made = msgspec.structs.replace(job, template=template)
+    spec.write(folder / "spec.json", made)
+    return made
+
+
+def test_every_detector_is_run_here() -> None:
+    known = {template.id for template in Catalog().list().templates if template.type == "visual-detector"}
+    assert known - {"detector-advanced"} == set(RUNS)
+
+
+@pytest.mark.parametrize("template", RUNS)
+def test_a_detector_learns_is_scored_saves_and_predicts(template: str, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    values, changes = RUNS[template]
+    fields = {field.name for field in Catalog().get(template).fields}
+    given = {name: value for name, value in {**VALUES, **values}.items() if name in fields}
+    size = given.pop("image_size")
+    held_out = boxed(5, first=100)
+    job = job_folders.make(
+        tmp_path, boxed(8), held_out, template=template, exclusive=False, threads=1,
+        image_size=[320] if template == "detector-retinanet" else size, **given,
+    )  # fmt: skip
+    job = smaller(msgspec.structs.replace(job, values={**job.values, "image_size": size}), tmp_path, changes)
+    told: list[tuple[str, dict[str, Any]]] = []
+    result = train(job, tmp_path, lambda kind, step=0, **data: told.append((kind, data)))
+
+    losses = [data["train_loss"] for kind, data in told if kind == "epoch"]
+    assert min(losses[1:]) < losses[0]
+    assert {"mAP", "AP50", "AP75", "AR", "mAP_small", "mAP_medium", "mAP_large"} <= set(result.metrics)
+    assert result.metrics["mAP"] is not None
+    assert set(result.metrics_by_concept) == {"green", "red"}
+    assert {"AP", "AP50", "AR"} <= set(result.metrics_by_concept["red"])
+
+    pictures = [content for content, _, _ in held_out]
+    first = Predictor(tmp_path / "model").predict(pictures)
+    assert Predictor(tmp_path / "model").predict(pictures) == first
+    for prediction in first:
+        assert not prediction.error and len(prediction.regions) <= 100
+        assert [region.value for region in prediction.regions] == sorted(
+            (region.value for region in prediction.regions), reverse=True
+        )
+        for region in prediction.regions:
+            left, top, right, bottom = region.box
+            assert 0 <= left < right <= 1 and 0 <= top < bottom <= 1
+
+
+@pytest.mark.parametrize("template", RUNS)
+def test_a_batch_without_any_box_gives_every_parameter_a_gradient(template: str) -> None:
+    torch.manual_seed(0)
+    found = Catalog().get(template)
+    recipe = {name: dict(part) if isinstance(part, dict) else part for name, part in found.recipe.items()}
+    for name, part in RUNS[template][1].items():
+        recipe[name] = {**recipe[name], **part} if isinstance(part, dict) else part
+    values = {field.name: field.default for field in found.fields}
+    values["image_size"] = [96, 96] if template == "detector-ssd" else [64]
+    task = tasks.make("visual-detector", recipe, values, ["a", "b"], exclusive=False)
+    model = task.build().train()
+    nothing = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.long), "ignored": torch.zeros(0, 4),
+               "ignored_labels": torch.zeros(0, dtype=torch.long), "size": torch.tensor([96, 96])}  # fmt: skip
+    picture = torch.randint(0, 255, (96, 96, 3), dtype=torch.uint8)
+    loss = task.loss(model, task.prepare(task.test_batch([picture, picture], [nothing, nothing])))
+    assert loss.isfinite()
+    loss.backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
