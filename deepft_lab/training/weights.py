@@ -90,7 +90,7 @@ def fit(wanted: dict[str, Tensor], given: dict[str, Tensor], *, path: str | Path
         key = min(shapes)
         has, needs = list(given[key].shape), list(wanted[key].shape)
         faults.append(f"{len(shapes)} have another shape, such as {key}: {has}, wanted {needs}")
-    if broken := sorted(key for key in given if given[key].is_floating_point() and not given[key].isfinite().all()):
+    if broken := sorted(key for key, tensor in given.items() if not _of_numbers(tensor)):
         raise WrongWeights(
             f"The file {path} is damaged: {len(broken)} of its tensors hold values that are no numbers (NaN or "
             f"infinity), such as {broken[0]}. Put another copy there."
@@ -100,6 +100,10 @@ def fit(wanted: dict[str, Tensor], given: dict[str, Tensor], *, path: str | Path
             f"The file {path} does not hold weights of the architecture {architecture}: {'; '.join(faults)}. "
             f"Put the weights of {architecture} there, or choose the template that fits the file."
         )
+
+
+def _of_numbers(tensor: Tensor) -> bool:
+    return tensor.is_meta or not tensor.is_floating_point() or bool(tensor.isfinite().all())
 
 
 def read(path: str | Path) -> dict[str, Tensor]:
