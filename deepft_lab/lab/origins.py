@@ -17,6 +17,8 @@ from deepft_lab.records import Fault
 if TYPE_CHECKING:
     from deepft_lab.lab.lab import Lab
 
+CARD = "model.json"  # what a model is, in its folder
+
 # An embedding classifier stands on any of these; a version of its own kind has no embeddings of its own.
 BACKBONES = ("visual-classifier", "visual-embedder")
 
@@ -82,7 +84,7 @@ def _find(
         reason = f"{model}/{version} is a {row['type']}; here a {' or '.join(types)} is needed."
     elif row["state"] != "trained":
         reason = f"{model}/{version} is {row['state']}, not trained."
-    elif not folder.is_dir():
+    elif not (folder / CARD).is_file():
         reason = f"The files of {model}/{version} are gone ({folder})."
     else:
         return folder

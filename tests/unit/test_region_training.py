@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from desk import Desk
@@ -201,6 +202,8 @@ def trained(desk: Desk, model: str) -> ModelVersion:
     folder = desk.lab.job_folder(version.job) / "model"
     folder.mkdir()
     (folder / "model.safetensors").write_text(model)
+    card = {"type": "visual-classifier", "recipe": {}, "values": {}, "concepts": ["ant", "bee"], "exclusive": True}
+    (folder / "model.json").write_bytes(msgspec.json.encode(card))
     with desk.lab.database.writing() as connection:
         connection.exec_driver_sql("UPDATE versions SET state = 'trained' WHERE job = ?", (version.job,))
     return version
@@ -225,8 +228,6 @@ def set_values(desk: Desk, model: str, **values: Any) -> None:
 
             template.fields.append(Field(name=name, type="text", default="", help="A version."))
     with desk.lab.database.writing() as connection:
-        import msgspec
-
         text = msgspec.json.encode({"pretrained_weights": "None", **values}).decode()
         connection.exec_driver_sql('UPDATE models SET "values" = ? WHERE id = ?', (text, model))
 
@@ -276,6 +277,14 @@ def test_a_version_that_cannot_be_begun_from_is_a_fault_in_words(two_models: Des
     with pytest.raises(InvalidParams, match=words) as caught:
         desk.begin_training("second")
     assert [fault.field for fault in caught.value.faults] == list(values)
+
+
+def test_a_version_whose_files_are_gone_cannot_be_begun_from(two_models: Desk) -> None:
+    version = trained(two_models, "first")
+    (two_models.lab.job_folder(version.job) / "model" / "model.json").unlink()
+    set_values(two_models, "second", resume_from="first/v1")
+    with pytest.raises(InvalidParams, match="files of first/v1 are gone"):
+        two_models.begin_training("second")
 
 
 def test_no_version_is_named_by_an_empty_text(two_models: Desk) -> None:
