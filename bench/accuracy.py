@@ -52,11 +52,12 @@ ANTS = {"image_size": 224, "num_epochs": 3}
 ROWS: dict[str, Row] = {
     "ants-and-bees": Row("classifier-mobilenet-v2", photos("classify-antsbees"), ANTS, "accuracy", 0.93, 90),
     "ants-and-bees-random": Row(
-        "classifier-mobilenet-v2", photos("classify-antsbees"), {**ANTS, "pretrained_weights": "None"}, "accuracy", 0.75,
-        below=True,
+        "classifier-mobilenet-v2", photos("classify-antsbees"), {**ANTS, "pretrained_weights": "None"},
+        "accuracy", 0.75, below=True,
     ),
     "sign-digits": Row(
-        "classifier-mobilenet-v2", photos("classify-signdigits"), {"image_size": 96, "num_epochs": 8}, "accuracy", 0.88, 60
+        "classifier-mobilenet-v2", photos("classify-signdigits"), {"image_size": 96, "num_epochs": 8},
+        "accuracy", 0.88, 60,
     ),
     "blood-cells": Row(
         "detector-faster-rcnn-light", blood_cells, {"image_size": [320], "num_epochs": 5}, "mAP", 0.48, 230,
@@ -91,8 +92,8 @@ def measure(row: Row, shared: Path, seed: int, changed: dict[str, Any]) -> tuple
     figure = result.metrics.get(row.metric)
     if figure is None:
         sys.exit(f"The job has no {row.metric}: {result.reason}")
-    print(f"  seed {seed}: {row.metric} {figure:.3f} (epoch {result.best_epoch}), {ending.cpu_seconds:.0f} CPU-seconds, "
-          f"{ending.ended - ending.started:.0f} s", flush=True)  # fmt: skip
+    print(f"  seed {seed}: {row.metric} {figure:.3f} (epoch {result.best_epoch}), "
+          f"{ending.cpu_seconds:.0f} CPU-seconds, {ending.ended - ending.started:.0f} s", flush=True)  # fmt: skip
     return figure, ending.cpu_seconds
 
 
