@@ -112,7 +112,7 @@ export function versionView(host: HTMLElement, context: Context, target: Version
     metricFigures(figures, version, run);
     conceptTable(concepts, version, run);
     resourceFigures(resources, run);
-    head.setQuote(run.quote);
+    head.setQuotes(run.quotes);
     previews.set(run.previews, run.best?.epoch ?? version.best_epoch);
     root.dataset.seq = String(history.last);
   });

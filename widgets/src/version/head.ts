@@ -17,7 +17,8 @@ export interface HeadActions {
 export interface Head {
   readonly element: HTMLElement;
   update(version: ModelVersion): void;
-  setQuote(quote: Quote | null): void;
+  /** The first quote, and the newest. */
+  setQuotes(quotes: [Quote, Quote] | null): void;
   /** Time goes on between two records. */
   tick(): void;
 }
@@ -31,7 +32,7 @@ export function versionHead(actions: HeadActions): Head {
   const words = h('div', { class: 'dft-words', 'data-testid': 'version-words' });
   const used = h('div', { class: 'dft-help', 'data-testid': 'version-used' });
   const quoted = h('div', { class: 'dft-help', hidden: true, 'data-testid': 'version-quote' });
-  let quote: Quote | null = null;
+  let quotes: [Quote, Quote] | null = null;
   const reason = h('div');
   const predict = button({
     label: 'Predict',
@@ -86,6 +87,7 @@ export function versionHead(actions: HeadActions): Head {
 
   const showQuote = (): void => {
     const running = current !== null && !isFinished(current);
+    const quote = quotes?.[running ? 1 : 0];
     const text = quote ? quoteWords(quote) : '';
     const pieces = quote && current ? microBatchWords(quote, current) : '';
     quoted.hidden = text === '' && pieces === '';
@@ -100,9 +102,9 @@ export function versionHead(actions: HeadActions): Head {
   return {
     element,
     tick,
-    setQuote(next) {
-      if (next !== quote) {
-        quote = next;
+    setQuotes(next) {
+      if (next !== quotes) {
+        quotes = next;
         showQuote();
       }
     },

@@ -36,7 +36,8 @@ export class Run {
   resources: Resources | null = null;
   warnings: string[] = [];
   previews: PreviewSet[] = [];
-  quote: Quote | null = null;
+  /** The first quote, and the newest. */
+  quotes: [Quote, Quote] | null = null;
   checkpoint: { epoch: number | null; time: number } | null = null;
   started: Record<string, unknown> | null = null;
   attempt = 0;
@@ -100,7 +101,7 @@ export class Run {
         break;
       }
       case 'quote':
-        this.quote = quoteOf(event);
+        this.quotes = [this.quotes?.[0] ?? quoteOf(event), quoteOf(event)];
         break;
       case 'checkpoint':
         this.checkpoint = { epoch: numeric(data['epoch']), time: event.time };
