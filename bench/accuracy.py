@@ -59,6 +59,10 @@ ROWS: dict[str, Row] = {
         "classifier-mobilenet-v2", photos("classify-signdigits"), {"image_size": 96, "num_epochs": 8},
         "accuracy", 0.88, 60,
     ),
+    "ants-and-bees-linear": Row("transfer-linear", photos("classify-antsbees"), {}, "accuracy", 0.93, 25),
+    "ants-and-bees-embedder": Row(  # the frozen backbone reaches 0.915
+        "embedder-mobilenet-v2", photos("classify-antsbees"), {"image_size": 224}, "knn_accuracy", 0.92, 120
+    ),
     "blood-cells": Row(
         "detector-faster-rcnn-light", blood_cells, {"image_size": [320], "num_epochs": 5}, "mAP", 0.48, 230,
         exclusive=False,
