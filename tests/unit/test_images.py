@@ -152,3 +152,25 @@ def test_a_reduced_picture_keeps_its_shape_and_is_never_enlarged() -> None:
     assert images.oriented_rgb(content, max_side=1000).size == (640, 320)
     with Image.open(io.BytesIO(images.thumbnail(content, 64))) as small:
         assert small.format == "JPEG" and small.size == (64, 32)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_the_shorter_side_may_be_bounded_too(format: str) -> None:
+    content = picture((200, 30, 90), (640, 320), format)
+    assert images.header(content) == (640, 320)
+    for bounds, size in [
+        ({"shorter_side": 100}, (200, 100)),
+        ({"shorter_side": 100, "max_side": 150}, (150, 75)),
+        ({"shorter_side": 400}, (640, 320)),
+    ]:
+        found = images.oriented_rgb(content, **bounds)
+        assert found.size == size == images.fitted((640, 320), bounds.get("max_side"), bounds["shorter_side"])
+        assert numpy.abs(numpy.asarray(found).mean((0, 1)) - (200, 30, 90)).max() < 4
+    assert images.fitted((10_000, 3), None, 1) == (3333, 1)
+
+
+def test_a_header_is_read_where_the_rest_is_missing() -> None:
+    content = picture((9, 9, 9), (640, 320), "JPEG")
+    assert images.header(content[: len(content) - 200]) == (640, 320)
+    with pytest.raises(BadImage, match="text"):
+        images.header(b"words")
