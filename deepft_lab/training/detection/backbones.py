@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from deepft_lab.errors import InvalidParams
+from deepft_lab.training.recipes import builders
 from deepft_lab.training.recipes.detector import Backbone as Settings
 
 
@@ -163,6 +164,9 @@ class Timm(Backbone):
 def build(settings: Settings) -> Backbone:
     """The backbone of a recipe, from a random start. Raises InvalidParams for a name that nobody knows."""
     name, strides = settings.name, settings.strides
+    installed = builders.function("backbone", name)
+    if installed is not None:
+        return installed(strides, **settings.arguments)
     if name == "csp_darknet":
         from deepft_lab.training.detection import darknet
 

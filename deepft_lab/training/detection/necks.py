@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deepft_lab.errors import InvalidParams
+from deepft_lab.training.recipes import builders
 from deepft_lab.training.recipes.detector import Neck as Settings
 
 
@@ -115,6 +116,9 @@ def build(channels: Sequence[int], strides: Sequence[int], settings: Settings) -
     """The neck of a recipe over maps of these channels and strides."""
     if settings.name in _HERE:
         return _HERE[settings.name](channels, strides, settings)
+    installed = builders.function("neck", settings.name)
+    if installed is not None:
+        return installed(channels, strides, settings, **settings.arguments)
     module, name = _ELSEWHERE[settings.name]
     return getattr(import_module(f"deepft_lab.training.detection.{module}"), name)(channels, strides, settings)
 

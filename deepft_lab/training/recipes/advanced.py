@@ -316,7 +316,7 @@ def backbone_names() -> dict[str, frozenset[str]]:
     return {library: frozenset(names) for library, names in found.items()} | {"ours": frozenset(_OURS)}
 
 
-_OURS = ("csp_darknet", "inception_v2")
+_OURS = ("csp_darknet", "inception_v2", "ssd_vgg16", "ssdlite_mobilenet_v3_large")
 
 
 def backbone_fault(name: str) -> str:

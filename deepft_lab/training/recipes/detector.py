@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -31,6 +31,7 @@ class Neck(Part, frozen=True):
     finest: Annotated[int, msgspec.Meta(ge=0)] = 0  # how many of the maps the head sees; 0: all
     norm: Literal["none", "batch"] = "none"
     depth: Positive = 1.0
+    arguments: dict[str, Any] = {}  # of a builder that an administrator has installed
 
 
 class Anchors(Part, frozen=True):

@@ -83,7 +83,7 @@ HEADS = {"sum": Sum, "all_mlp": AllMLP, "pooling": AtrousPooling}
 
 def build(plan: Segmenter, places: int) -> Assembled:
     """From a random start. Raises InvalidParams where the backbone has no maps of these strides."""
-    backbone = _backbone(plan)
+    backbone = backbones.build(plan.backbone)
     neck = necks.build(backbone.channels, plan.backbone.strides, plan.neck)
     if plan.head.name in HEADS:
         head: nn.Module = HEADS[plan.head.name](neck.channels, places, plan.head)
@@ -110,13 +110,6 @@ def load(model: nn.Module, plan: Segmenter, path: str | Path) -> set[str]:
     weights.fit(wanted, given, path=path, architecture=plan.backbone.name)
     model.load_state_dict(given, strict=False)
     return set(given)
-
-
-def _backbone(plan: Segmenter) -> backbones.Backbone:
-    function = builders.function("backbone", plan.backbone.name)
-    if function is not None:
-        return function(plan.backbone.strides, **plan.backbone.arguments)
-    return backbones.build(plan.backbone)
 
 
 def _classifier(settings: Settings, places: int) -> nn.Sequential:
