@@ -222,7 +222,7 @@ def _make_room(folder: Path, wanted: int, limit: int) -> int:
 
 def _remove_torn(place: Path) -> None:
     """What killed runs have left: the lock is ours, so nobody is writing."""
-    for path in place.glob(".*.tmp"):
+    for path in place.parent.glob("*/.*.tmp"):
         path.unlink(missing_ok=True)
     for path in place.glob(f"*{SUFFIX}"):
         try:
