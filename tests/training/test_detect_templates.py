@@ -44,6 +44,13 @@ RUNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # values, and what i
     "detector-yolof": (
         {"per_item_lrate": 1e-3}, {"backbone": {"name": "resnet18"}, "neck": {"channels": 32}},
     ),
+    "detector-rt-detr": (
+        {"image_size": [64, 64], "per_item_lrate": 1e-4},
+        {
+            "backbone": {"name": "resnet18"}, "neck": {"channels": 32, "depth": 0.33},
+            "head": {"queries": 20, "layers": 2},
+        },
+    ),
     "detector-yolox": (
         {"per_item_lrate": 2.5e-3},
         {

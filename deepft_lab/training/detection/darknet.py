@@ -111,8 +111,12 @@ class PathAggregation(Neck):
         self.up = nn.ModuleList(CspLayer(2 * width, width, depth, False) for _ in range(steps))
         self.channels, self.strides = [width] * len(channels), list(strides)
 
+    def enter(self, maps: list[Tensor]) -> list[Tensor]:
+        """The maps at one width."""
+        return [layer(state) for layer, state in zip(self.inputs, maps, strict=True)]
+
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        states = [layer(state) for layer, state in zip(self.inputs, maps, strict=True)]
+        states = self.enter(maps)
         for place in range(len(states) - 2, -1, -1):
             coarse = functional.interpolate(states[place + 1], size=states[place].shape[-2:], mode="nearest")
             states[place] = self.down[place](torch.cat((coarse, states[place]), 1))

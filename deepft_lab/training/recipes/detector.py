@@ -94,7 +94,6 @@ class Queries(Part, frozen=True, tag_field="name", tag="queries"):
 
     queries: Count = 300
     layers: Count = 3
-    denoising: Annotated[int, msgspec.Meta(ge=0)] = 100  # noisy boxes an image that the decoder also repairs
 
 
 class Found(Part, frozen=True):
