@@ -29,7 +29,8 @@ export function currentMetrics(
 
 export function metricFigures(element: HTMLElement, version: ModelVersion, run: Run): void {
   const { metrics, epoch } = currentMetrics(version, run);
-  const names = Object.keys(metrics);
+  // what the data has nothing of, such as small boxes, is left out
+  const names = Object.keys(metrics).filter((name) => metrics[name] !== null);
   element.hidden = names.length === 0;
   const title = epoch === null ? '' : `of epoch ${epoch}, on the validation inputs`;
   const which = isFinished(version) ? 'best epoch' : run.best ? 'best epoch so far' : 'epoch so far';
