@@ -11,12 +11,12 @@ from typing import Any
 
 import job_folders
 import msgspec
-import psutil
 import pytest
 import tiny
 from coloured import coloured
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from outlined import outlined
 
 from deepft_lab import spec, worker
 from deepft_lab.engines import processes
@@ -169,10 +169,18 @@ def test_a_checkpoint_of_other_processes_is_refused_in_words(tmp_path: Path) -> 
 
 # -- real processes -----------------------------------------------------------------------------
 
-# One row a task: its template and small values. A new task is a row more.
+# One row a task: its template and small values. A new task is a row more, and its pictures below.
 REAL: dict[str, dict[str, Any]] = {
     "classify": {"template": "classifier-mobilenet-v2", **tiny.VALUES, "num_epochs": 10, "batch_size": 4},
+    "segment": {
+        "template": "segmenter-light",
+        **tiny.VALUES,
+        "num_epochs": 6,
+        "batch_size": 4,
+        "class_weights": "balanced",
+    },
 }
+PICTURES: dict[str, tuple[Any, Any]] = {"segment": (outlined(13), outlined(5, first=100))}
 
 
 @pytest.mark.timeout(300)
@@ -181,12 +189,13 @@ REAL: dict[str, dict[str, Any]] = {
 def test_a_real_sigkill_changes_nothing(task: str, ranks: int, tmp_path: Path, engine: Engine) -> None:
     options = {**REAL[task], "ranks": ranks, "threads": 1}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    job_folders.make(whole, TRAINING, VALIDATION, job=f"whole-{os.getpid()}", **options)
+    training, validation = PICTURES.get(task, (TRAINING, VALIDATION))
+    job_folders.make(whole, training, validation, job=f"whole-{os.getpid()}", **options)
     engine.run(whole)
-    job = job_folders.make(killed, TRAINING, VALIDATION, job=f"killed-{os.getpid()}", **options)
+    job = job_folders.make(killed, training, validation, job=f"killed-{os.getpid()}", **options)
     engine.begin(killed)
     engine.until(killed, lambda event: event.kind == "step")
-    for pid in workers_of(job.job):
+    for pid in processes.carriers(job.job):  # as a cluster tells a whole job; only the ranks listen to it
         os.kill(pid, signal.SIGUSR1)
     engine.until(killed, lambda event: event.data.get("path") == state.LAST)
     for pid in processes.carriers(job.job):
@@ -236,16 +245,6 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     yield made
     for folder, handle in made.handles.items():
         made.local.cancel(handle, folder)
-
-
-def workers_of(job: str) -> list[int]:
-    """The ranks: without the runner and the launcher, which know nothing of the signal."""
-    found = []
-    for pid in processes.carriers(job):
-        words = psutil.Process(pid).cmdline()
-        if "deepft_lab.worker" in words and "accelerate.commands.launch" not in words:
-            found.append(pid)
-    return found
 
 
 def weights_of(folder: Path) -> bytes:
