@@ -53,6 +53,7 @@ def main(folder: Path) -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # by the launcher too, which inherits it: only ranks listen to it
 
     kills_before = _memory_kills()
     launcher = _launch(spec, folder)

@@ -110,7 +110,7 @@ class States:
             with neighbour.open("wb", buffering=0) as file:
                 sink = _Sink(file)
                 try:
-                    torch.save(content, sink)
+                    torch.save(content, sink)  # type: ignore[arg-type]
                 except RuntimeError as error:  # torch's own word where a write failed
                     raise sink.error or error from error
                 os.fsync(file.fileno())
@@ -132,7 +132,8 @@ class _Sink:
     """A file that remembers why it could not be written: torch says only that it could not."""
 
     def __init__(self, file: Any) -> None:
-        self.file, self.error = file, None
+        self.file = file
+        self.error: OSError | None = None
 
     def write(self, content: Any) -> int:
         left = memoryview(content).cast("B")

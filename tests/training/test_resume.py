@@ -13,6 +13,7 @@ import job_folders
 import msgspec
 import pytest
 import tiny
+from boxed import boxed
 from coloured import coloured
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -172,6 +173,13 @@ def test_a_checkpoint_of_other_processes_is_refused_in_words(tmp_path: Path) -> 
 # One row a task: its template and small values. A new task is a row more, and its pictures below.
 REAL: dict[str, dict[str, Any]] = {
     "classify": {"template": "classifier-mobilenet-v2", **tiny.VALUES, "num_epochs": 10, "batch_size": 4},
+    "detect": {
+        "template": "detector-faster-rcnn-light",
+        **tiny.VALUES,
+        "image_size": [64],
+        "num_epochs": 6,
+        "batch_size": 4,
+    },
     "segment": {
         "template": "segmenter-light",
         **tiny.VALUES,
@@ -180,7 +188,10 @@ REAL: dict[str, dict[str, Any]] = {
         "class_weights": "balanced",
     },
 }
-PICTURES: dict[str, tuple[Any, Any]] = {"segment": (outlined(13), outlined(5, first=100))}
+PICTURES: dict[str, tuple[Any, Any]] = {
+    "detect": (boxed(13), boxed(5, first=100)),
+    "segment": (outlined(13), outlined(5, first=100)),
+}
 
 
 @pytest.mark.timeout(300)
