@@ -13,7 +13,7 @@ import msgspec
 from deepft_lab.records import MODEL_TYPES, BrokenTemplate, Field, Template
 from deepft_lab.spec import write_whole
 from deepft_lab.training import recipes, template_file
-from deepft_lab.training.recipes import advanced, builders
+from deepft_lab.training.recipes import advanced, builders, checking
 from deepft_lab.training.recipes.common import FIELDS
 from deepft_lab.training.recipes.parts import Weights
 
@@ -183,7 +183,7 @@ def advanced_page() -> str:
         for key, hint in hints.items():
             lines.append(f"| `{key}` | {_cell(_kind(hint))} |")
         for key, hint in hints.items():
-            for member in advanced._members(hint):
+            for member in checking.members(hint):
                 lines += _part(key, member, shown)
     lines += ["", "## Builders of your own", "", inspect.cleandoc(builders.__doc__ or "")]
     return "\n".join(lines) + "\n"
@@ -217,7 +217,7 @@ def _part(key: str, kind: type[msgspec.Struct], shown: set[type]) -> list[str]:
         hint = get_type_hints(kind, include_extras=True)[field.name]
         default = "(needed)" if field.required else f"`{_plain(field)}`"
         lines.append(f"| `{field.name}` | {_cell(_kind(hint))} | {default} |")
-        for member in advanced._members(hint):
+        for member in checking.members(hint):
             inner += _part(f"{key}.{field.name}", member, shown)
     return lines + inner
 
@@ -231,7 +231,7 @@ def _plain(field: Any) -> str:
 
 def _kind(hint: Any) -> str:
     """A type in words."""
-    members = advanced._members(hint)
+    members = checking.members(hint)
     if members:
         names = [str(member.__struct_config__.tag) for member in members if member.__struct_config__.tag]
         return "a mapping, see below" + (f": {', '.join(names)}" if len(names) > 1 else "")

@@ -13,6 +13,7 @@ import yaml
 from deepft_lab import params
 from deepft_lab.records import MODEL_TYPES, BrokenTemplate, Fault, Field, Template
 from deepft_lab.training import recipes
+from deepft_lab.training.recipes.checking import hint
 from deepft_lab.training.recipes.common import with_common
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -120,16 +121,6 @@ def _record_faults(kind: type, content: dict[Any, Any], prefix: str, apart: set[
         if field.required and field.name not in content and field.name not in (apart or ()):
             faults.append(Fault(f"{prefix}{field.name}", None, "This key is missing."))
     return faults
-
-
-def hint(value: Any) -> str:
-    """YAML reads 1e-4 as a text; the most common slip deserves its way out."""
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE):
-        mantissa, exponent = value.lower().split("e")
-        return (
-            f" YAML takes {value} for a text: write {mantissa}.0e{exponent if exponent[0] in '+-' else '+' + exponent}."
-        )
-    return ""
 
 
 def _list(value: Any) -> list[Any]:

@@ -22,7 +22,7 @@ from deepft_lab.records import Fault
 from deepft_lab.training import backbone_names, recipes, tasks
 from deepft_lab.training.loop import train
 from deepft_lab.training.predicting import Predictor
-from deepft_lab.training.recipes import advanced, builders
+from deepft_lab.training.recipes import backbones, builders
 
 CLASSIFIER, DETECTOR, SEGMENTER = "classifier-advanced", "detector-advanced", "segmenter-advanced"
 PACKAGE = """
@@ -228,11 +228,11 @@ def test_a_configuration_becomes_the_recipe() -> None:
      ("csp_darknet", True), ("os.system", False), ("house/resnet50", False), ("", False)],
 )  # fmt: skip
 def test_backbones_are_those_of_timm_and_torchvision(name: str, known: bool) -> None:
-    assert (advanced.backbone_fault(name) == "") is known
+    assert (backbones.fault(name) == "") is known
 
 
 def test_the_list_of_backbones_names_what_is_installed() -> None:
-    listed = {f"{library}/{name}" for library, names in advanced.backbone_names().items() for name in names}
+    listed = {f"{library}/{name}" for library, names in backbones.names().items() for name in names}
     listed -= {name for name in listed if name.startswith("ours/")}
     assert len(listed) > 1000
     gone = listed - set(backbone_names.installed())

@@ -10,19 +10,16 @@ and of what an administrator has installed (builders.py).
 
 from __future__ import annotations
 
-import difflib
-import functools
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
-import yaml
 
 from deepft_lab.errors import InvalidParams
 from deepft_lab.records import Fault
-from deepft_lab.training.recipes import builders
+from deepft_lab.training.recipes import backbones, builders, checking
 from deepft_lab.training.recipes.classifier import Classifier
 from deepft_lab.training.recipes.classifier import Loss as ClassLoss
+from deepft_lab.training.recipes.configuration_text import parse
 from deepft_lab.training.recipes.detector import (
     Backbone,
     BoxAugment,
@@ -41,7 +38,6 @@ from deepft_lab.training.recipes.segmenter import Loss as MapLoss
 from deepft_lab.training.recipes.segmenter import Segmenter
 
 FIELD = "config"  # the hyperparameter that holds the text, and the choice of `pretrained_weights` that it may name
-MAX_LENGTH = 100_000
 Plan = TypeVar("Plan", bound=Base)
 Colour = tuple[float, float, float]
 
@@ -114,7 +110,7 @@ CONFIGS: dict[type[Base], tuple[str, type[Config]]] = {
 
 def check(plan: Base, text: str) -> list[Fault]:
     """Every fault of a configuration, each at its path."""
-    document = _parse(text)
+    document = parse(text, FIELD)
     if isinstance(document, Fault):
         return [document]
     model_type, kind = CONFIGS[type(plan)]
@@ -122,11 +118,11 @@ def check(plan: Base, text: str) -> list[Fault]:
     hints = get_type_hints(kind, include_extras=True)
     for key, value in document.items():
         if key not in hints:
-            faults.append(_unknown(FIELD, key, value, hints))
-        elif _is_part(hints[key]):
+            faults.append(checking.of_unknown(FIELD, key, value, hints))
+        elif checking.is_part(hints[key]):
             faults += _part_faults(model_type, str(key), hints[key], value, _current(plan, str(key)))
         else:
-            faults += _value_faults(f"{FIELD}.{key}", hints[key], value)
+            faults += checking.of_value(f"{FIELD}.{key}", hints[key], value)
     return faults
 
 
@@ -136,12 +132,12 @@ def applied(plan: Plan, text: str) -> Plan:
     if faults:
         words = "; ".join(f"{fault.field}: {fault.reason}" for fault in faults)
         raise InvalidParams(f"The configuration cannot be used. {words}", faults)
-    document = _parse(text)
+    document = parse(text, FIELD)
     assert isinstance(document, dict)
     model_type, kind = CONFIGS[type(plan)]
     hints = get_type_hints(kind, include_extras=True)
     parts = {
-        key: _made(model_type, key, hints[key], value, _current(plan, key)) if _is_part(hints[key])
+        key: _made(model_type, key, hints[key], value, _current(plan, key)) if checking.is_part(hints[key])
         else msgspec.convert(value, hints[key])
         for key, value in document.items()
     }  # fmt: skip
@@ -189,37 +185,37 @@ def _part_faults(model_type: str, key: str, hint: Any, value: Any, current: dict
     if isinstance(custom, builders.Broken):
         return [Fault(f"{path}.name", name, custom.reason)]
     if custom is not None:
-        faults += _struct_faults(f"{path}.arguments", custom.arguments, content.pop("arguments", {}))
+        faults += checking.of_struct(f"{path}.arguments", custom.arguments, content.pop("arguments", {}))
         del content["name"]
-        kind = _of_name(hint, None)
-        return faults + _struct_faults(path, kind, content, whole=False)
+        kind = checking.of_name(hint, None)
+        return faults + checking.of_struct(path, kind, content, whole=False)
     if key == "backbone" and isinstance(name, str):
-        reason = backbone_fault(name)
+        reason = backbones.fault(name)
         if reason:
             faults.append(Fault(f"{path}.name", name, reason))
-    kind = _of_name(hint, name if name is not None else current.get("name"))
+    kind = checking.of_name(hint, name if name is not None else current.get("name"))
     if kind is None:
-        known = [*_names(hint), *builders.names(key, model_type)]
+        known = [*checking.names(hint), *builders.names(key, model_type)]
         return [Fault(f"{path}.name", name, f"There is no {key} of this name. Known are: {', '.join(known)}.")]
     same = name is None or name == current.get("name")
-    return faults + _struct_faults(path, kind, {**(current if same else {}), **content}, shown=content)
+    return faults + checking.of_struct(path, kind, {**(current if same else {}), **content}, shown=content)
 
 
 def _made(model_type: str, key: str, hint: Any, value: dict[str, Any], current: dict[str, Any]) -> Any:
     content, name = dict(value), value.get("name")
     custom = builders.find(key, name, model_type) if isinstance(name, str) else None
     if isinstance(custom, builders.Builder):
-        kind = _of_name(hint, None)
+        kind = checking.of_name(hint, None)
         assert kind is not None
         arguments = msgspec.to_builtins(msgspec.convert(content.pop("arguments", {}), custom.arguments))
-        content["name"] = _names(hint)[0] if _names(hint) else name
+        content["name"] = checking.names(hint)[0] if checking.names(hint) else name
         made = msgspec.convert(content, kind)
         extra = {"arguments": arguments} if "arguments" in kind.__struct_fields__ else {}
         return msgspec.structs.replace(made, name=name, **extra)
     same = name is None or name == current.get("name")
     merged = _merged(current if same else {}, content)
     if key == "backbone" and model_type != "visual-classifier":
-        merged["name"] = _with_library(merged["name"])
+        merged["name"] = backbones.with_library(merged["name"])
     return msgspec.convert(merged, hint)
 
 
@@ -229,150 +225,3 @@ def _merged(current: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         key: _merged(current[key], value) if isinstance(value, dict) and isinstance(current.get(key), dict) else value
         for key, value in given.items()
     }
-
-
-def _struct_faults(
-    path: str, kind: Any, value: Any, *, shown: dict[str, Any] | None = None, whole: bool = True
-) -> list[Fault]:
-    """Faults of a mapping that should become a record; `shown`: only what the person wrote is spoken of."""
-    if not isinstance(value, dict):
-        return [Fault(path, value, "It is a mapping of keys to values.")]
-    hints = get_type_hints(kind, include_extras=True)
-    tag = kind.__struct_config__.tag_field
-    faults: list[Fault] = []
-    for key, item in (value if shown is None else shown).items():
-        if key == tag:
-            continue
-        if key not in hints:
-            faults.append(_unknown(path, key, item, hints))
-        elif isinstance(hints[key], type) and issubclass(hints[key], msgspec.Struct) and isinstance(item, dict):
-            faults += _struct_faults(f"{path}.{key}", hints[key], item)
-        else:
-            faults += _value_faults(f"{path}.{key}", hints[key], item)
-    missing = [f.name for f in msgspec.structs.fields(kind) if f.required and f.name not in value]
-    return faults + [Fault(f"{path}.{name}", None, "This key is missing.") for name in missing if whole]
-
-
-def _value_faults(path: str, hint: Any, value: Any) -> list[Fault]:
-    try:
-        msgspec.convert(value, hint)
-    except msgspec.ValidationError as error:
-        words, _, inner = str(error).partition(" - at `$")
-        return [Fault(path + inner.rstrip("`"), value, f"{words}.{_hint_of_number(value)}")]
-    return []
-
-
-def _unknown(path: str, key: Any, value: Any, hints: dict[str, Any]) -> Fault:
-    close = difflib.get_close_matches(str(key), list(hints), 1)
-    meant = f" Did you mean {close[0]}?" if close else ""
-    return Fault(f"{path}.{key}", value, f"There is no such key here.{meant} Known are: {', '.join(hints)}.")
-
-
-def _hint_of_number(value: Any) -> str:
-    from deepft_lab.training.template_file import hint
-
-    return hint(value)
-
-
-def _is_part(hint: Any) -> bool:
-    return bool(_members(hint))
-
-
-def _members(hint: Any) -> list[type[Part]]:
-    """The records of a hint: one, or those of a union."""
-    options = get_args(hint) if get_origin(hint) in (Union, type(int | str)) else (hint,)
-    return [option for option in options if isinstance(option, type) and issubclass(option, Part)]
-
-
-def _of_name(hint: Any, name: Any) -> type[Part] | None:
-    """The record that a name stands for; None where it stands for none. Without a name the first one."""
-    members = _members(hint)
-    if len(members) == 1 or name is None:
-        known = _names(hint)
-        return members[0] if name is None or not known or name in known else None
-    return next((member for member in members if member.__struct_config__.tag == name), None)
-
-
-def _names(hint: Any) -> list[str]:
-    """The names that a part may bear, where they are a closed list."""
-    members = _members(hint)
-    if len(members) > 1:
-        return [str(member.__struct_config__.tag) for member in members]
-    names = get_type_hints(members[0]).get("name")
-    return [str(option) for option in get_args(names)] if get_origin(names) is Literal else []
-
-
-# -- backbones --------------------------------------------------------------------------------
-
-
-@functools.cache
-def backbone_names() -> dict[str, frozenset[str]]:
-    """Names of the networks of each library, from the list that is kept beside this file."""
-    found: dict[str, set[str]] = {}
-    for line in (Path(__file__).parent / "backbones.txt").read_text().splitlines():
-        if line and not line.startswith("#"):
-            library, _, name = line.partition("/")
-            found.setdefault(library, set()).add(name)
-    return {library: frozenset(names) for library, names in found.items()} | {"ours": frozenset(_OURS)}
-
-
-_OURS = ("csp_darknet", "inception_v2", "ssd_vgg16", "ssdlite_mobilenet_v3_large")
-
-
-def backbone_fault(name: str) -> str:
-    """Why no network has this name, or nothing."""
-    library, bare = _split(name)
-    known = backbone_names()
-    if library and library not in known:
-        return f"There is no library {library!r}: write timm/<name> or torchvision/<name>."
-    if any(bare in names for where, names in known.items() if library in ("", where)):
-        return ""
-    every = sorted({option for names in known.values() for option in names})
-    close = ", ".join(difflib.get_close_matches(bare, every, 3)) or "resnet50, convnext_tiny, mobilenet_v2"
-    return f"Neither timm nor torchvision has this network. Close to it: {close}."
-
-
-def _split(name: str) -> tuple[str, str]:
-    library, _, bare = name.replace(":", "/", 1).rpartition("/")
-    return library, bare
-
-
-def _with_library(name: str) -> str:
-    """As detection/backbones.py wants it: torchvision's names as they are, timm's with `timm:`."""
-    library, bare = _split(name)
-    known = backbone_names()
-    if library == "timm" or (not library and bare in known["timm"] - known["torchvision"] - known["ours"]):
-        return f"timm:{bare}"
-    return bare
-
-
-# -- text -------------------------------------------------------------------------------------
-
-
-class _Plain(yaml.SafeLoader):
-    """YAML without aliases (a few lines of them unfold to gigabytes) and without doubled keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not allowed here")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value]
-        doubled = next((key for key in keys if keys.count(key) > 1), None)
-        if doubled is not None:
-            raise yaml.YAMLError(f"the key {doubled!r} stands twice")
-        return super().construct_mapping(node, deep)
-
-
-def _parse(text: str) -> dict[Any, Any] | Fault:
-    shown = text if len(text) <= 200 else text[:200] + " ..."
-    if len(text) > MAX_LENGTH:
-        return Fault(FIELD, shown, f"It is longer than {MAX_LENGTH:,} characters.")
-    try:
-        document = yaml.load(text, _Plain)  # a SafeLoader: plain data only
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        return Fault(FIELD, shown, f"It is no YAML that can be used here: {error}")
-    if document is None:
-        return {}
-    return document if isinstance(document, dict) else Fault(FIELD, shown, "It is a mapping of keys to values.")
