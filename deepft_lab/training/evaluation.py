@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,7 +14,8 @@ from torch import nn
 
 from deepft_lab.records import Prediction, Preview
 from deepft_lab.training.data import Examples, ValidationOrder
-from deepft_lab.training.task import Figures, Task
+from deepft_lab.training.memory import is_full
+from deepft_lab.training.task import Batch, Figures, Task
 
 PREVIEWS = 12  # images that each evaluation shows
 
@@ -46,7 +48,7 @@ class Evaluation:
         shown: dict[int, Any] = {}
         with torch.inference_mode(), accelerator.autocast():
             for batch, keys in zip(self.batches, self.order, strict=True):
-                outputs = self.task.outputs(model, self.task.prepare(batch.to(accelerator.device)))
+                outputs = self._outputs(model, batch)
                 found = [(key[0], output) for key, output in zip(keys, outputs, strict=True)]
                 if ranks > 1:
                     found = gather_object(found)
@@ -60,6 +62,20 @@ class Evaluation:
             torch.distributed.broadcast_object_list(result, 0)
         self.previews = self._preview(shown)
         return result[0]
+
+    def _outputs(self, model: nn.Module, batch: Batch) -> list[Any]:
+        """One output an example. Where memory is full the batch is computed in halves: the outputs are the same."""
+        try:
+            return self.task.outputs(model, self.task.prepare(batch.to(self.accelerator.device)))
+        except (RuntimeError, MemoryError) as error:
+            if not is_full(error) or len(batch) == 1:
+                raise
+        # Here the error is gone, and with its traceback the tensors that it held.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        half = len(batch) // 2
+        return self._outputs(model, batch.part(0, half)) + self._outputs(model, batch.part(half, len(batch)))
 
     def _preview(self, outputs: dict[int, Any]) -> list[dict[str, Any]]:
         places = sorted(outputs)

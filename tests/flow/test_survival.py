@@ -75,6 +75,27 @@ def test_a_killed_worker_ends_as_failed_with_the_reason_in_words(app: Any) -> No
     _until(lambda: not _processes(job), 5)
 
 
+@pytest.mark.timeout(400)
+def test_a_killed_run_with_a_checkpoint_is_resumed_and_ends(app: Any, lab: Any) -> None:
+    version = app.create_model("resumed", template="classifier-mobilenet-v2", **LONG | {"num_epochs": 12}).train(
+        dataset="train"
+    )
+    _until(lambda: any(event.kind == "step" for event in version.events()), 120)
+    job = version.record.job
+    for pid in _workers(job):
+        os.kill(pid, signal.SIGUSR1)  # its checkpoint now, and not a minute later
+    _until(lambda: any(event.data.get("path") == "checkpoints/last.pt" for event in version.events()), 60)
+    for pid in _workers(job):
+        os.kill(pid, signal.SIGKILL)
+    _until(lambda: version.status == "failed", 20)
+    assert "Resume it" in version.reason, version.reason
+    assert version.resume().wait(timeout=240).status == "trained"
+    events = version.events()
+    assert [event.data["epoch"] for event in events if event.kind == "epoch"] == list(range(1, 13))
+    assert [event.kind for event in events].count("started") == 1
+    assert sorted(row.attempt for row in lab.usage() if row.job == job) == [1, 2]
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_deleting_during_training_ends_every_process_within_five_seconds(app: Any, lab: Any, ranks: int) -> None:

@@ -98,6 +98,22 @@ def test_memory_that_is_full_with_one_image_ends_the_run_with_the_way_out(
         run(tmp_path)
 
 
+def test_full_memory_in_an_evaluation_gives_the_same_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(tmp_path / "whole")
+    outputs = Classify.outputs
+
+    def limited(self: Classify, model: Any, batch: Any) -> list[Any]:
+        if len(batch) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return outputs(self, model, batch)
+
+    monkeypatch.setattr(Classify, "outputs", limited)
+    small = run(tmp_path / "small")
+    assert [epoch["metrics"] for epoch in small["epoch"]] == [
+        pytest.approx(epoch["metrics"], abs=1e-5) for epoch in whole["epoch"]
+    ]
+
+
 def test_another_error_is_not_taken_for_full_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Classify, model: Any, batch: Any) -> Tensor:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
