@@ -26,7 +26,14 @@ def main(folder: Path) -> int:
     rank = int(os.environ.get("RANK", "0"))
     spec = job_folder.read(folder / "spec.json", job_folder.JobSpec)
     events = EventWriter(folder / "events.jsonl", spec.attempt) if rank == 0 else None
+    try:
+        return _run(spec, folder, rank, events)
+    finally:
+        if events is not None:
+            events.close()
 
+
+def _run(spec: job_folder.JobSpec, folder: Path, rank: int, events: EventWriter | None) -> int:
     waiting: list[tuple[str, int, dict[str, Any]]] = []  # events for which there was no room
 
     def say(kind: str, step: int = 0, **data: Any) -> None:
@@ -57,8 +64,6 @@ def main(folder: Path) -> int:
         say("failed", reason=result.reason, traceback="\n".join(lines))
     if rank == 0 or (result.outcome == "failed" and not (folder / "result.json").exists()):
         job_folder.write(folder / "result.json", result)
-    if events is not None:
-        events.close()
     return 0 if result.outcome == "trained" else 1
 
 
