@@ -25,7 +25,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "classifier-inception-v2": {"per_item_lrate": 1e-3, "logreg": 0},
     "classifier-inception-batchnorm": {"per_item_lrate": 3e-4},
     "classifier-mobilenet-v2": {"per_item_lrate": 2e-4},
-    "classifier-efficientnetv2": {"variant": "b0", "per_item_lrate": 2e-4},
+    "classifier-efficientnetv2": {"variant": "b0", "per_item_lrate": 3e-5, "num_epochs": 4},
     "classifier-convnext": {"per_item_lrate": 5e-5},
     "classifier-vit-dinov2": {"per_item_lrate": 2e-5},
     "embedder-angular-margin": {"per_item_lrate": 1e-3, "angular_scale": 16, "embeddings_size": 16},
