@@ -462,6 +462,7 @@ class ModelVersion(Record, frozen=True):
     best_metric: str  # the name of the metric that chooses the best checkpoint
     warnings: list[str]
     last_seq: int
+    resumable: bool = False  # it failed and its checkpoint is there: another attempt goes on from it
 
 
 class Event(Record, frozen=True):

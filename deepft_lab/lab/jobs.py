@@ -158,7 +158,8 @@ class Jobs:
             # It may have ended since the row was read.
             row = self._row(row["job"]) or row
         view = msgspec.convert(row["outcome"], Progress) if row["outcome"] else Progress()
-        return versions.build(row, view, state=row["state"], queue_place=None, stopping=False)
+        resumable = row["state"] == "failed" and outcome.resumable(self._lab.job_folder(row["job"]))
+        return versions.build(row, view, state=row["state"], queue_place=None, stopping=False, resumable=resumable)
 
     def find(self, job: str) -> ModelVersion | None:
         row = self._row(job)
@@ -360,7 +361,12 @@ class Jobs:
             place = waiting.index(live.job) + 1 if live.job in waiting else None
         state = "queued" if live.waits else live.view.state
         return versions.build(
-            live.row, live.view, state=state, queue_place=place, stopping=live.stop_asked or live.view.stopping
+            live.row,
+            live.view,
+            state=state,
+            queue_place=place,
+            stopping=live.stop_asked or live.view.stopping,
+            resumable=state == "failed" and outcome.resumable(live.folder),
         )
 
     def _tell_queue(self) -> None:

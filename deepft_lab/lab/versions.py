@@ -160,7 +160,9 @@ def refuse_unless_running(row: RowMapping, state: str) -> None:
         raise Conflict(f"{name} has ended already; its state is {state}.")
 
 
-def build(row: RowMapping, view: Progress, *, state: str, queue_place: int | None, stopping: bool) -> ModelVersion:
+def build(
+    row: RowMapping, view: Progress, *, state: str, queue_place: int | None, stopping: bool, resumable: bool = False
+) -> ModelVersion:
     """The wire record of a row and the view of its job's events."""
     gpus = row["usage_gpus"] or 0
     seconds = 0.0
@@ -205,4 +207,5 @@ def build(row: RowMapping, view: Progress, *, state: str, queue_place: int | Non
         best_metric=view.best_metric,
         warnings=warnings,
         last_seq=view.last_seq,
+        resumable=resumable,
     )

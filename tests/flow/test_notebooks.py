@@ -9,7 +9,6 @@ import nbformat
 import pytest
 from harness import ROOT, jupyter
 
-
 FIGURES = {"02_detection": "mAP", "04_segmentation": "mIoU"}  # what a notebook's training shows; accuracy otherwise
 
 

@@ -88,7 +88,7 @@ def test_a_killed_run_with_a_checkpoint_is_resumed_and_ends(app: Any, lab: Any) 
     for pid in _workers(job):
         os.kill(pid, signal.SIGKILL)
     _until(lambda: version.status == "failed", 20)
-    assert "Resume it" in version.reason, version.reason
+    assert "Resume it" in version.reason and version.record.resumable, version.reason
     assert version.resume().wait(timeout=240).status == "trained"
     events = version.events()
     assert [event.data["epoch"] for event in events if event.kind == "epoch"] == list(range(1, 13))

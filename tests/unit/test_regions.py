@@ -15,7 +15,6 @@ from deepft_lab import masks
 from deepft_lab.errors import InvalidRequest
 from deepft_lab.lab import Lab, region_rows
 from deepft_lab.lab import regions as regions_module
-from deepft_lab.shapes import clip_ring, settle
 from deepft_lab.records import (
     AnnotateRegions,
     Caller,
@@ -26,6 +25,7 @@ from deepft_lab.records import (
     Mask,
     Region,
 )
+from deepft_lab.shapes import clip_ring, settle
 from deepft_lab.store import migrations
 from deepft_lab.store import tables as t
 

@@ -356,6 +356,7 @@ export interface ModelVersion {
   best_metric: string;
   warnings: string[];
   last_seq: number;
+  resumable: boolean;
 }
 
 export interface PictureQuery {

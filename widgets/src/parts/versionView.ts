@@ -27,6 +27,13 @@ export function versionView(host: HTMLElement, context: Context, target: Version
   let version: ModelVersion | null = null;
 
   const head = versionHead({
+    resume: async () => {
+      try {
+        setVersion(await client.call('resume_version', { params }));
+      } catch (error) {
+        notify(context, root, messageOf(error), 'error');
+      }
+    },
     stop: async () => {
       try {
         setVersion(await client.call('stop_version', { params }));

@@ -10,6 +10,7 @@ import type { Quote } from './quote';
 
 export interface HeadActions {
   stop(): Promise<void>;
+  resume(): Promise<void>;
   remove(): Promise<void>;
   predict?(): void;
 }
@@ -48,6 +49,14 @@ export function versionHead(actions: HeadActions): Head {
     title: 'End early; the best checkpoint so far becomes the version’s model',
     onClick: actions.stop,
   });
+  const resume = button({
+    label: 'Resume',
+    icon: 'play',
+    kind: 'primary',
+    testid: 'version-resume',
+    title: 'Go on from its last checkpoint',
+    onClick: actions.resume,
+  });
   const remove = button({ label: 'Delete', icon: 'bin', testid: 'version-remove', onClick: actions.remove });
   const element = h(
     'header',
@@ -59,6 +68,7 @@ export function versionHead(actions: HeadActions): Head {
       state,
       h('span', { class: 'dft-grow' }),
       predict,
+      resume,
       stop,
       remove,
     ),
@@ -120,6 +130,7 @@ export function versionHead(actions: HeadActions): Head {
       words.textContent = headWords(version);
       predict.hidden = version.state !== 'trained' || !actions.predict;
       stop.hidden = finished || version.epoch < 1 || version.stopping;
+      resume.hidden = !version.resumable;
       remove.hidden = version.state === 'deleted';
       const verb = finished ? 'Delete' : 'Cancel';
       remove.title = finished ? 'Delete this version' : 'Cancel the training and delete this version';

@@ -77,13 +77,15 @@ export class History {
   }
 }
 
-/** The view without doubles: at each `resumed{from_step}` what earlier attempts said of later steps is dropped. */
+const ENDINGS = ['stopping', 'finished', 'failed'];
+
+/** The view without doubles: at each `resumed{from_step}` what was said of later steps before is dropped, from step 0 all. */
 export function fold(events: Event[]): Event[] {
   let folded: Event[] = [];
   for (const event of events) {
     if (event.kind === 'resumed') {
       const from = Number(event.data['from_step'] ?? 0);
-      folded = folded.filter((other) => other.attempt === event.attempt || other.step <= from);
+      folded = folded.filter((other) => from > 0 && other.step <= from && !ENDINGS.includes(other.kind));
     }
     folded.push(event);
   }
