@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WITHOUT = ("torch", "torchvision", "accelerate")
+WITHOUT = ("torch", "torchvision", "accelerate", "timm")  # and what would bring them along
 
 
 @pytest.fixture(scope="module")
