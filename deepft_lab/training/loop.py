@@ -106,6 +106,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     )
     model, optimizer = accelerator.prepare(model, optimizer)
     bare: nn.Module = accelerator.unwrap_model(model)
+    task.settle(bare, found.training, found.validation)  # before the average, which begins as the network stands
     average = Average(bare, values["ema"]) if values.get("ema") else None
     total_steps = len(order) * epochs
     lrate = params.effective_lrate(values, ranks) or 0.0
@@ -134,7 +135,6 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
 
     evaluated = average.model if average is not None else bare
     best_metric = task.best_metric(found.validation.targets)
-    task.settle(bare, found.training, found.validation)
     evaluation = Evaluation(task, found.validation, validation_batches, validation_order, accelerator)
     losses = Losses(device)
     progress = Progress(
@@ -363,8 +363,8 @@ def _what_is_kept(
 
 
 def _place(metrics: dict[str, float | None], best_metric: str, epoch: int) -> list[float]:
-    """Greater is better. Equal figures are told apart by the loss; without validation the last epoch is the best."""
-    if not metrics:
+    """Greater is better. Equal figures are told apart by the loss; the last is the best where nothing is validated."""
+    if not metrics or not best_metric:
         return [float(epoch)]
     loss = metrics.get("loss")
     low_loss = -math.inf if loss is None else -loss

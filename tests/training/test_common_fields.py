@@ -204,6 +204,13 @@ def test_epochs_that_bring_nothing_better_end_the_run(tmp_path: Path) -> None:
     assert "2 epochs brought nothing better" in said["stopping"][0]["reason"]
 
 
+def test_the_last_epoch_is_the_best_where_validation_tells_nothing() -> None:
+    empty: dict[str, float | None] = {"mAP": None, "AR": None}  # pictures without a box
+    assert loop._place(empty, "", 2) > loop._place(empty, "", 1)
+    assert loop._place({}, "", 2) > loop._place({}, "", 1)
+    assert loop._place({"mAP": 0.5}, "mAP", 1) > loop._place({"mAP": 0.4}, "mAP", 2)
+
+
 def test_the_time_limit_ends_the_run_with_the_best_and_counts_all_attempts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
