@@ -41,6 +41,7 @@ def inherit(task: Task, model: nn.Module, model_folder: Path) -> str:
             f"{f', and {len(faults) - 1} more' if len(faults) > 1 else ''}. Choose a version of the same template."
         )
     model.load_state_dict(given)
+    task.inherited(model, heads.keys())
     new = [concept for concept in task.concepts if concept not in card.concepts]
     gone = [concept for concept in card.concepts if concept not in task.concepts]
     said = []

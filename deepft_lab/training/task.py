@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy
@@ -145,6 +145,12 @@ class Task(ABC):
     @abstractmethod
     def build(self, weights: str | None = None) -> nn.Module:
         """The network for the concepts, from a random start or from a file of pretrained weights; channels last."""
+
+    def inherited(self, model: nn.Module, new: Collection[str]) -> None:  # noqa: B027 - few tasks have to know
+        """Called when a finished model's weights have filled the network, in place of a pretrained file.
+
+        `new`: keys of the tensors in which some rows begin at random, because their concepts are new.
+        """
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
         """A parameter's learning rate over that of the step, by its name; 0 where it is frozen."""

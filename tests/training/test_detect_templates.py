@@ -10,8 +10,9 @@ import msgspec
 import pytest
 import torch
 from boxed import boxed
+from safetensors.torch import load_file
 
-from deepft_lab import spec
+from deepft_lab import manifest, spec
 from deepft_lab.catalog import Catalog
 from deepft_lab.training import tasks
 from deepft_lab.training.loop import train
@@ -131,3 +132,31 @@ def test_a_batch_without_any_box_gives_every_parameter_a_gradient(template: str)
     assert loss.isfinite()
     loss.backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+
+
+def test_a_continued_detector_holds_still_what_the_recipe_says_and_keeps_its_anchors(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    found, given = {}, {name: value for name, value in VALUES.items() if name != "min_samples_per_epoch"}
+    for name, more in (("old", {"ema": 0.999}), ("new", {"resume_from": "old/v1"})):
+        folder = tmp_path / name
+        job = job_folders.make(
+            folder, boxed(4), [], template="detector-faster-rcnn-light", exclusive=False, threads=1,
+            **{**given, "num_epochs": 1, "per_item_lrate": 1e-3, **more},
+        )  # fmt: skip
+        job = smaller(job, folder, {"head": SMALL_HEAD})
+        resumed = str(tmp_path / "old" / "model") if name == "new" else None
+        train(msgspec.structs.replace(job, resume_model=resumed), folder, lambda *given, **named: None)
+        found[name] = load_file(folder / "model" / "model.safetensors")
+    plan = tasks.make(job.type, job.template.recipe, job.values, job.concepts, exclusive=False)
+    network = plan.build()
+    plan.inherited(network, set())
+    still = [key for key, _ in network.named_parameters() if plan.lrate_factor(key, pretrained=True) == 0]
+    assert still and all(torch.equal(found["old"][key], found["new"][key]) for key in still)
+    learning = [key for key, _ in network.named_parameters() if key.startswith("head.")]
+    assert not any(torch.equal(found["old"][key], found["new"][key]) for key in learning)
+    # The averaged network had the fitted anchors from its first step on.
+    assert torch.equal(found["old"]["head.shapes"], found["new"]["head.shapes"])
+    targets = plan.targets(manifest.load(tmp_path / "old" / "train.jsonl"))
+    plan.values.pop("resume_from")
+    plan.fit_anchors(network, targets)
+    assert torch.equal(found["old"]["head.shapes"], network.head.shapes)

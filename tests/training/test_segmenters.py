@@ -18,7 +18,7 @@ from deepft_lab.catalog import Catalog
 from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Entry, Manifest
 from deepft_lab.records import Prediction
-from deepft_lab.training import tasks
+from deepft_lab.training import inheriting, tasks
 from deepft_lab.training.loop import train
 from deepft_lab.training.predicting import Predictor
 
@@ -95,6 +95,16 @@ def test_the_light_one_finds_what_it_was_shown(tmp_path: Path) -> None:
     assert (wanted & got).sum() / (wanted | got).sum() > 0.5
     shown = told.of("preview")
     assert shown and any(image["prediction"]["regions"] for image in shown[-1]["images"])
+
+
+def test_a_continued_segmenter_learns_at_one_rate_but_for_new_concepts(tmp_path: Path) -> None:
+    run(tmp_path, "segmenter-light", outlined(4), [], num_epochs=1)
+    for concepts, quick in ((["disc", "square"], set()), (["disc", "ring", "square"], {"classifier"})):
+        task = task_of("segmenter-light", concepts)
+        model = task.build()
+        inheriting.inherit(task, model, tmp_path / "model")
+        factors = {name: task.lrate_factor(name, pretrained=True) for name, _ in model.named_parameters()}
+        assert {name.partition(".")[0] for name, factor in factors.items() if factor > 1} == quick
 
 
 def test_class_weights_change_the_run_and_are_the_same_for_any_order(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ as fractions, `scores` [n] and `labels` [n], highest score first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -148,12 +148,20 @@ class Detect(Task):
         if weights is not None:
             choice = self.values.get("pretrained_weights", "")
             published.fill(made, weights, self.plan, self.plan.starts.get(choice, "backbone"))
-            made.frozen_stages = self.values.get("frozen_stages", self.plan.frozen_stages)
-            made.frozen_norms = self.plan.backbone.norms == "frozen"
-            self._frozen = _frozen(made)
-            if made.frozen_norms:
-                folding.fold(made.backbone)
+            self._freeze(made)
         return made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def inherited(self, model: nn.Module, new: Collection[str]) -> None:
+        assert isinstance(model, network.Network)
+        self._freeze(model)
+
+    def _freeze(self, made: network.Network) -> None:
+        """Holds still what the fields and the recipe say of a backbone that has learned already."""
+        made.frozen_stages = self.values.get("frozen_stages", self.plan.frozen_stages)
+        made.frozen_norms = self.plan.backbone.norms == "frozen"
+        self._frozen = _frozen(made)
+        if made.frozen_norms:
+            folding.fold(made.backbone)
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
         if parameter in self._frozen:

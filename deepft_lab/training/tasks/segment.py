@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy
@@ -42,7 +42,7 @@ class Segment(Task):
     """Targets: a Truth an input. Outputs: Segments. The probabilities of all places add up to 1 in each pixel."""
 
     plan: Segmenter
-    _given: frozenset[str] | set[str] = frozenset()  # keys that the file of pretrained weights filled
+    _given: frozenset[str] | set[str] = frozenset()  # keys that a file of weights filled
     _weights: Tensor | None = None  # of the places in the loss
 
     def check(self) -> None:
@@ -134,6 +134,9 @@ class Segment(Task):
         if weights is not None:
             self._given = networks.load(model, self.plan, weights)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def inherited(self, model: nn.Module, new: Collection[str]) -> None:
+        self._given = model.state_dict().keys() - new
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
         return self.plan.optimizer.head_lrate_factor if pretrained and parameter not in self._given else 1.0
