@@ -255,6 +255,12 @@ def test_weights_of_a_configuration_are_looked_for_before_the_run(tmp_path: Path
         catalog.find_weights(template, {**values, "config": ""})
 
 
+@pytest.mark.parametrize("name", ["../mine", "/etc/mine", "a/b", "..", ""])
+def test_weights_of_a_configuration_are_named_and_never_a_path(name: str) -> None:
+    text = f"weights: {{file: '{name}', hub: ['{name}']}}"
+    assert {fault.field for fault in faults_of(SEGMENTER, text)} == {"config.weights.file", "config.weights.hub[0]"}
+
+
 def test_pretrained_backbones_of_both_libraries_find_their_place(tmp_path: Path) -> None:
     import timm
     from torchvision import models

@@ -97,11 +97,15 @@ class Augment(Part, frozen=True):
     repeats: Annotated[int, msgspec.Meta(ge=1)] = 1  # repeated augmentation: each image so many times in a row
 
 
+# The name of a file and no path: a person's configuration names such files too, and should reach no others.
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
+
+
 class Weights(Part, frozen=True):
     """Where pretrained weights of one choice lie: the published files that the network's keys and shapes fit."""
 
-    file: str  # <file>.safetensors along the weights path
-    hub: list[str] = []  # file names in torch hub's cache; they end in the first digits of their SHA-256
+    file: FileName  # <file>.safetensors along the weights path
+    hub: list[FileName] = []  # file names in torch hub's cache; they end in the first digits of their SHA-256
     huggingface: str = ""  # a repository in Hugging Face's cache that holds model.safetensors
 
 
