@@ -27,6 +27,7 @@ class Example(msgspec.Struct):
     height: int
     labels: dict[str, int]
     regions: list[Region] = []
+    undrawn: list[str] = []  # concepts that a label says are there, and that no region shows
 
     def entry(self) -> Entry:
         """Regions without ids and in an order of their own, so that the same content gives the same bytes."""

@@ -31,8 +31,10 @@ def mark(examples: list[Example], type: str) -> tuple[list[Example], int]:
     for example in examples:
         found = {r.concept for r in example.regions if r.kind in usable and not r.ignored}
         anywhere = {r.concept for r in example.regions}
-        unlocated += any(concept not in anywhere for concept in example.positives())
-        marked.append(msgspec.structs.replace(example, labels=dict.fromkeys(sorted(found), 1)))
+        undrawn = [concept for concept in example.positives() if concept not in anywhere]
+        unlocated += bool(undrawn)
+        labels = dict.fromkeys(sorted(found), 1)
+        marked.append(msgspec.structs.replace(example, labels=labels, undrawn=undrawn))
     return marked, unlocated
 
 
@@ -110,7 +112,11 @@ def _check(chosen: Selection, concepts: Sequence[str], everything: list[Example]
 
 
 def _kept(example: Example, known: set[str], type: str) -> Example:
-    """Only what the model learns from: regions of its concepts, and ignored ones."""
+    """Only what the model learns from: regions of its concepts, and ignored ones.
+
+    A label whose concept nobody has drawn stays a label: a task then learns nothing of what is not drawn there.
+    """
+    labels = dict(example.labels) | {concept: 1 for concept in sorted(example.undrawn) if concept in known}
     regions = [
         region
         for region in example.regions
@@ -118,4 +124,4 @@ def _kept(example: Example, known: set[str], type: str) -> Example:
     ]
     if type == "visual-detector":
         regions = [msgspec.structs.replace(region, kind="box", polygons=[], mask=None) for region in regions]
-    return msgspec.structs.replace(example, regions=regions)
+    return msgspec.structs.replace(example, regions=regions, labels=labels)

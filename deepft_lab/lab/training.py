@@ -213,7 +213,7 @@ def _choose(
         if unlocated:
             chosen.warnings.append(
                 f"{'1 input is' if unlocated == 1 else f'{unlocated} inputs are'} labelled with a concept that no "
-                "region shows: there the model learns that it is not. Draw its regions, or take the label off."
+                "region shows: what is not drawn there teaches nothing. Draw its regions, or take the label off."
             )
         return chosen, concepts
     chosen = selection.select(**common, exclusivity=_exclusivity(values))

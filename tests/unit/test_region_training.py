@@ -72,7 +72,8 @@ def test_inputs_of_a_dataset_without_regions_train_as_empty_ones(desk: Desk) -> 
     version = desk.begin_training(dataset="train", validation=0.0)
     found = entries(desk, version)
     assert set(found) == {one, two, three} and found[two].regions == []
-    assert any("2 of 3 inputs to train on bear no region" in warning for warning in version.warnings)
+    assert found[two].labels == {} and found[three].labels == {"ant": 1}, "what is there and not drawn is not absent"
+    assert any("1 of 3 inputs to train on bears no region" in warning for warning in version.warnings)
     assert any("1 input is labelled with a concept that no region shows" in warning for warning in version.warnings)
 
 
