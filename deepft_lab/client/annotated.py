@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,8 @@ def upload_annotated(
                 show(done, len(reading.pictures))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            with suppress(Exception):  # pictures that are there already would pass for empty ones
+                regions.send()
             raise
     regions.send()
     for dataset, inputs in more.items() if not settings.dry_run else ():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from deepft_lab.lab.lab import Lab
 
 MAX_REGIONS = 10_000  # of one input
+MAX_ID = 2**63 - 1  # SQLite has no larger numbers
 MAX_FAULTS = 100  # told at once
 TOLD = 3  # regions that one warning names
 
@@ -117,7 +118,7 @@ def _check_removals(
     connection: Connection, changes: list[Change], rows: dict[str, RowMapping], faults: list[Fault]
 ) -> None:
     """A region that another tab has taken away already is none the worse for it; one of another input is a fault."""
-    wanted = [id for change in changes for id in change.asked.remove]
+    wanted = [id for change in changes for id in change.asked.remove if 0 < id <= MAX_ID]
     owners: dict[int, int] = {}
     for part in chunks(wanted):
         found = select(t.regions.c.key, t.regions.c.input).where(t.regions.c.key.in_(part))

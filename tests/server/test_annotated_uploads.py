@@ -197,3 +197,22 @@ def test_the_blood_cells_are_uploaded_completely(app: Any, shared: Path) -> None
     assert report.regions == 4155 + 372 + 361 - 2
     assert sum("no size" in warning for warning in report.warnings) == 2
     assert {dataset.id: dataset.inputs for dataset in app.datasets()} == {"train": 205, "val": 87, "test": 72}
+
+
+def test_an_upload_that_is_broken_off_leaves_no_picture_without_its_regions(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cells"
+    for name, shade in (("a", 1), ("b", 2)):
+        voc(folder, name, ("cell", 0, 0, 16, 16), shade=shade)
+    take = annotated._take
+
+    def broken_off(app: Any, uploads: Any, settings: Any, root: Path, found: Any) -> Any:
+        if found.path.stem == "b":
+            raise KeyboardInterrupt
+        return take(app, uploads, settings, root, found)
+
+    monkeypatch.setattr(annotated, "_take", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        app.upload(folder)
+    assert borne(app) == {"a.png": [("box", "cell")]}

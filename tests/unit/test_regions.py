@@ -304,4 +304,6 @@ def test_regions_of_another_app_cannot_be_reached(desk: Desk, one: str) -> None:
     theirs = other.put(other.begin(), "x.png", picture((1, 2, 3))).input
     with pytest.raises(InvalidRequest, match="no region of this id"):
         put(other, str(theirs), remove=[id])
+    with pytest.raises(InvalidRequest, match="no region of this id"):
+        put(desk, one, remove=[2**70])
     assert len(regions(desk, one)) == 1
