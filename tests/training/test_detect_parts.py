@@ -11,7 +11,7 @@ from deepft_lab.manifest import Entry, Manifest
 from deepft_lab.records import Region
 from deepft_lab.training import tasks
 from deepft_lab.training.augment import Flip
-from deepft_lab.training.detection import anchors, assigners, boxes, pictures, two_stage
+from deepft_lab.training.detection import anchors, assigners, boxes, pictures, sampling
 from deepft_lab.training.recipes.detector import BoxAugment
 
 NEVER = Flip(0.0, "horizontal")
@@ -108,7 +108,7 @@ def test_pictures_of_several_sizes_share_a_canvas_of_the_mean_colour() -> None:
 def test_an_ignored_region_makes_no_negative_of_anchors_and_regions() -> None:
     every = torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60], [80, 80, 90, 90]])
     there = target((0, 0, 10, 10), ignored=((45, 45, 65, 65),))
-    labels, _ = two_stage._assign_anchors(every, torch.tensor([100, 100]), there, (0.3, 0.7))
+    labels, _ = sampling.assign_anchors(every, torch.tensor([100, 100]), there, (0.3, 0.7))
     assert labels.tolist() == [1, -1, 0]
 
 

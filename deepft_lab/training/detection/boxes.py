@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
+IGNORED = 0.5  # share of a box inside an ignored region from which it is no negative example
 LARGEST_GROWTH = math.log(1000 / 16)  # of a side by one regression: keeps a wild start from overflowing
 
 

@@ -16,7 +16,6 @@ from deepft_lab.training.detection import anchors, assigners, boxes, losses, tow
 from deepft_lab.training.detection.pictures import Target
 from deepft_lab.training.recipes.detector import Dense, Found
 
-IGNORED = 0.5  # share of an anchor inside an ignored region from which it is no negative example
 CANDIDATES = 1000  # a level and image, before the overlapping ones are taken away
 FARTHEST = 32.0  # pixels that YOLOF's boxes may leave their anchor's middle
 
@@ -84,7 +83,7 @@ class DenseHead(nn.Module):
         """Anchors that are no negative example: in an ignored region, or on the canvas beside the picture."""
         middle = (every[:, :2] + every[:, 2:]) / 2
         outside = (middle[:, 0] > size[1]) | (middle[:, 1] > size[0])
-        return outside | (boxes.share_inside(every, target["ignored"]) > IGNORED)
+        return outside | (boxes.share_inside(every, target["ignored"]) > boxes.IGNORED)
 
     def _concept_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         known = labels != assigners.UNKNOWN

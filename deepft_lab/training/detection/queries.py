@@ -20,7 +20,6 @@ from deepft_lab.training.recipes.detector import Found, Queries
 
 CONCEPT_COST, SIDES_COST, IOU_COST = 2.0, 5.0, 2.0  # of a match; the paper's
 SIDES_WEIGHT, IOU_WEIGHT = 5.0, 2.0  # in the loss
-IGNORED = 0.5  # share of a prediction inside an ignored region from which it is no negative example
 
 
 class QueryHead(nn.Module):
@@ -117,7 +116,7 @@ def _loss(logits: Tensor, found: Tensor, target: Target, canvas: Tensor) -> Tens
     wanted[query, labels] = overlap
     known = torch.ones(len(logits), device=logits.device)
     if len(target["ignored"]):
-        known = (boxes.share_inside(corners.detach(), target["ignored"]) <= IGNORED).float()
+        known = (boxes.share_inside(corners.detach(), target["ignored"]) <= boxes.IGNORED).float()
         known[query] = 1
     there = torch.zeros_like(logits)
     there[query, labels] = 1

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import MultiScaleRoIAlign, nms
 
-from deepft_lab.training.detection import anchors, boxes
+from deepft_lab.training.detection import anchors, boxes, sampling
 from deepft_lab.training.detection.pictures import Target
 from deepft_lab.training.recipes.detector import Found, TwoStage
 
-IGNORED = 0.5  # share of a box inside an ignored region from which it is no negative example
 REGION_CODER = (10.0, 5.0)  # weights of shifts and sizes of a region's regression
 _SIDE = 7  # of the grid of features that is read from a region
 
@@ -94,14 +93,15 @@ class TwoStageHead(nn.Module):
         every = torch.cat(levels)
         all_logits, all_deltas = torch.cat(logits, 1).float(), torch.cat(deltas, 1).float()
         assigned = [
-            _assign_anchors(every, size, target, self.settings.anchor_iou)
+            sampling.assign_anchors(every, size, target, self.settings.anchor_iou)
             for size, target in zip(sizes, targets, strict=True)
         ]
         total = _proposal_loss(all_logits, all_deltas, every, assigned, targets, self.settings)
         with torch.no_grad():
             proposals = self._propose(logits, deltas, levels, sizes, training=True)
             picked = [
-                _sample_regions(found, target, self.settings) for found, target in zip(proposals, targets, strict=True)
+                sampling.sample_regions(found, target, self.settings)
+                for found, target in zip(proposals, targets, strict=True)
             ]
         regions = [region for region, _, _ in picked]
         labels = torch.cat([label for _, label, _ in picked])
@@ -221,27 +221,6 @@ def _box_head(channels: int, settings: TwoStage) -> tuple[nn.Module, int]:
     return nn.Sequential(*layers), settings.hidden[-1]
 
 
-def _assign_anchors(every: Tensor, size: Tensor, target: Target, limits: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """For each anchor 1 (an object), 0 (none) or -1 (not to be learned from), and the place of its box."""
-    wanted = target["boxes"]
-    labels = every.new_zeros(len(every))
-    nearest = torch.zeros(len(every), dtype=torch.long, device=every.device)
-    if len(wanted):
-        overlap = boxes.iou(wanted, every)
-        most, nearest = overlap.max(0)
-        labels[most >= limits[0]] = -1
-        labels[most >= limits[1]] = 1
-        best = overlap.max(1, keepdim=True).values
-        closest = ((overlap == best) & (best > 0)).any(0)  # each box has one anchor at least
-        labels[closest] = 1
-    if len(target["ignored"]):
-        labels[(labels == 0) & (boxes.share_inside(every, target["ignored"]) > IGNORED)] = -1
-    middle = (every[:, :2] + every[:, 2:]) / 2
-    outside = (middle[:, 0] > size[1]) | (middle[:, 1] > size[0])  # on the canvas beside the picture
-    labels[outside & (labels == 0)] = -1
-    return labels, nearest
-
-
 def _proposal_loss(
     logits: Tensor, deltas: Tensor, every: Tensor, assigned: list[tuple[Tensor, Tensor]], targets: Sequence[Target],
     settings: TwoStage,
@@ -250,7 +229,7 @@ def _proposal_loss(
     chosen_logits, chosen_labels, moved, wanted = [], [], [], []
     for image, ((labels, nearest), target) in enumerate(zip(assigned, targets, strict=True)):
         groups = nearest if settings.balanced else None
-        positive, negative = sample(labels == 1, labels == 0, settings.proposal_samples, 0.5, groups)
+        positive, negative = sampling.sample(labels == 1, labels == 0, settings.proposal_samples, 0.5, groups)
         chosen = torch.cat((positive, negative))
         chosen_logits.append(logits[image, chosen])
         chosen_labels.append(labels[chosen])
@@ -267,47 +246,3 @@ def _proposal_loss(
     else:
         total = total + deltas.sum() * 0  # every parameter has a gradient, which ranks wait for
     return total
-
-
-def _sample_regions(found: Tensor, target: Target, settings: TwoStage) -> tuple[Tensor, Tensor, Tensor]:
-    """Regions to learn from, their labels (0: background) and their true boxes."""
-    wanted = target["boxes"]
-    regions = torch.cat((found, wanted, *(_moved(wanted) for _ in range(settings.jittered))))
-    labels = torch.zeros(len(regions), dtype=torch.long, device=regions.device)
-    true = regions.clone()
-    if len(wanted):
-        most, nearest = boxes.iou(regions, wanted).max(1)
-        labels = torch.where(most >= 0.5, target["labels"][nearest] + 1, labels)
-        true = wanted[nearest]
-    if len(target["ignored"]):
-        labels[(labels == 0) & (boxes.share_inside(regions, target["ignored"]) > IGNORED)] = -1
-    groups = labels if settings.balanced else None
-    positive, negative = sample(labels > 0, labels == 0, settings.region_samples, settings.region_positives, groups)
-    chosen = torch.cat((positive, negative))
-    return regions[chosen], labels[chosen], true[chosen]
-
-
-def sample(
-    positive: Tensor, negative: Tensor, count: int, share: float, groups: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Places of at most `count`, of which `share` at most are positive, drawn at random.
-
-    With `groups` the positives of each group together are as likely as those of any other.
-    """
-    yes, no = positive.nonzero()[:, 0], negative.nonzero()[:, 0]
-    wanted = min(len(yes), int(count * share))
-    if groups is None or wanted == len(yes):
-        yes = yes[torch.randperm(len(yes), device=yes.device)[:wanted]]
-    else:
-        own = groups[yes]
-        yes = yes[torch.multinomial(1 / torch.bincount(own)[own].float(), wanted)]
-    no = no[torch.randperm(len(no), device=no.device)[: count - wanted]]
-    return yes, no
-
-
-def _moved(some: Tensor) -> Tensor:
-    """Boxes moved by up to a tenth of their sides, and up to a fifth larger or smaller."""
-    sides = some[:, 2:] - some[:, :2]
-    middle = (some[:, :2] + some[:, 2:]) / 2 + (torch.rand_like(sides) - 0.5) * 0.2 * sides
-    half = sides * (1 + (torch.rand_like(sides) - 0.5) * 0.4) / 2
-    return torch.cat((middle - half, middle + half), 1)

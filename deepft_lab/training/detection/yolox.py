@@ -17,7 +17,6 @@ from deepft_lab.training.recipes.detector import Found, Yolox
 RADIUS = 2.5  # strides around a box's middle in which a place may answer for it
 MOST = 10  # predictions whose overlap with a box says how many answer for it
 BOX_WEIGHT, IOU_COST = 5.0, 3.0  # the paper's code: weight of the box's loss, and of overlap in the assignment
-IGNORED = 0.5  # share of a prediction inside an ignored region from which it is no negative example
 
 
 class YoloxHead(nn.Module):
@@ -57,7 +56,7 @@ class YoloxHead(nn.Module):
                 )
                 known = (middles[:, 0] <= size[1]) & (middles[:, 1] <= size[0])
                 if len(target["ignored"]):
-                    inside = boxes.share_inside(placed[image].detach(), target["ignored"]) > IGNORED
+                    inside = boxes.share_inside(placed[image].detach(), target["ignored"]) > boxes.IGNORED
                     known &= ~inside | chosen
             there = chosen.float()
             lost = functional.binary_cross_entropy_with_logits(objects[image], there, reduction="none")
