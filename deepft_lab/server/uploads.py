@@ -141,7 +141,8 @@ class UploadHandler(Handler):
         """The lab has moved the file away; where it did not come that far, it goes here."""
         file = getattr(self, "_file", None)
         if file is not None:
-            file.close()
+            with contextlib.suppress(OSError):  # what was still to be written finds no room on a full disk
+                file.close()
             with contextlib.suppress(OSError):
                 Path(file.name).unlink()
 

@@ -108,7 +108,7 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_half_written(tmp_path: Path
             assert response.status_code == 507
             assert response.json()["error"] == "StoreFull"
             assert "full" in response.json()["message"]
-            assert list((small / "store" / "incoming").iterdir()) == []
+            assert wait_for(lambda: not list((small / "store" / "incoming").iterdir()))
             assert app.upload(picture()).added == 1, "there is room again, and the store is whole"
 
 
