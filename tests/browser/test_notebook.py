@@ -31,6 +31,17 @@ def write_notebook(folder: Path, name: str, cells: list[str]) -> None:
     nbformat.write(notebook, folder / name)
 
 
+def run_cell(page: Any, cell: Any) -> None:
+    """Runs a cell by the keyboard, and again where a page that still settles took the focus away."""
+    for _ in range(6):
+        cell.locator(".jp-Cell-inputArea .cm-content").click()
+        page.keyboard.press("Control+Enter")
+        with contextlib.suppress(AssertionError):
+            expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[(\*|\d+)\]"), timeout=5_000)
+            return
+    raise AssertionError("The cell does not run.")
+
+
 @pytest.mark.timeout(600)
 def test_the_whole_way_through_a_notebook(open_window: Any, server: Any, lab: Any, photos: Any) -> None:
     first, second = photos.concepts[:2]
@@ -47,15 +58,7 @@ def test_the_whole_way_through_a_notebook(open_window: Any, server: Any, lab: An
     output = lambda index: notebook.locator(".jp-Cell").nth(index).locator(".jp-Cell-outputArea")  # noqa: E731
 
     def run(index: int) -> None:
-        """Runs a cell by the keyboard, and again where a page that still settles took the focus away."""
-        cell = notebook.locator(".jp-Cell").nth(index)
-        for _ in range(6):
-            cell.locator(".jp-Cell-inputArea .cm-content").click()
-            page.keyboard.press("Control+Enter")
-            with contextlib.suppress(AssertionError):
-                expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[(\*|\d+)\]"), timeout=5_000)
-                return
-        raise AssertionError(f"Cell {index} does not run.")
+        run_cell(page, notebook.locator(".jp-Cell").nth(index))
 
     # 1 · Create an app.
     run(0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import ipywidgets
 import pytest
+from buttons import button
 
 from deepft_lab.errors import InvalidRequest
 from deepft_lab.widgets import AnnotatePanel, labelling
@@ -25,16 +25,6 @@ def labels(app: Any, input: str) -> dict[str, bool]:
 def press(panel: AnnotatePanel, key: str) -> None:
     """A key, as the panel's front end sends it."""
     panel.children[-1]._handle_custom_msg({"key": key}, [])
-
-
-def button(panel: AnnotatePanel, text: str) -> ipywidgets.Button:
-    pending = [panel]
-    while pending:
-        widget = pending.pop()
-        if isinstance(widget, ipywidgets.Button) and widget.description == text:
-            return widget
-        pending.extend(getattr(widget, "children", ()))
-    raise AssertionError(f"There is no button {text!r}.")
 
 
 def current(panel: AnnotatePanel) -> str:

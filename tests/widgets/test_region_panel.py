@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import ipywidgets
 import pytest
+from buttons import button
 
 from deepft_lab import regions
 from deepft_lab.errors import Unavailable
@@ -59,16 +59,6 @@ def status(panel: RegionPanel) -> str:
 
 def edit(panel: RegionPanel, on: bool = True) -> None:
     panel._labeller.edit_button.value = on
-
-
-def button(panel: RegionPanel, text: str) -> ipywidgets.Button:
-    pending = [panel]
-    while pending:
-        widget = pending.pop()
-        if isinstance(widget, ipywidgets.Button) and widget.description == text:
-            return widget
-        pending.extend(getattr(widget, "children", ()))
-    raise AssertionError(f"There is no button {text!r}.")
 
 
 def test_a_box_is_where_it_was_drawn_whichever_way(app: Any) -> None:
