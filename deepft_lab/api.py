@@ -56,6 +56,7 @@ APP = "/apps/{owner}/{app}"
 INPUT = APP + "/inputs/{input}"
 MODEL = APP + "/models/{model}"
 VERSION = MODEL + "/versions/{version}"
+QUOTE = APP + "/quotes/{quote}"
 
 _TABLE = [
     # the server
@@ -251,6 +252,19 @@ _TABLE = [
         body=r.UpdateModel,
     ),
     Operation("delete_model", "DELETE", MODEL, "trainer", "Delete a model with its versions", r.Count),
+    # quotes
+    Operation(
+        "create_quote",
+        "POST",
+        APP + "/quotes",
+        "trainer",
+        "Measure what a training would take; the same question has the same answer for a while",
+        r.Quote,
+        body=r.CreateQuote,
+        status=202,
+    ),
+    Operation("quote", "GET", QUOTE, "trainer", "A quote: how far it is, or what it found", r.Quote),
+    Operation("delete_quote", "DELETE", QUOTE, "trainer", "Give a quote up", r.Quote),
     # versions
     Operation(
         "versions", "GET", MODEL + "/versions", "viewer", "A model's versions, newest first", list[r.ModelVersion]

@@ -105,6 +105,10 @@ class TrainingFailed(DeepFTError):
     """Raised by `version.wait()`: the job ended without a model. The message is the reason."""
 
 
+class QuoteFailed(DeepFTError):
+    """Raised by `model.quote()`: what a training would take could not be measured. The message is the reason."""
+
+
 class VersionDeleted(DeepFTError):
     """Raised by `version.wait()`: the version was deleted, which cancels its job."""
 

@@ -2,13 +2,17 @@
 
 Kinds and their data:
     started     ranks, device, precision, threads, train, validation, epochs, steps_per_epoch, steps, lrate,
-                best_metric, stored_side (pixels; null: whole pictures), decoded (pictures that the cache did not have)
-    step        epoch, loss, lrate, images_per_second, seconds_left, memory (bytes), gpu_memory, gpu_utilisation, cpu
+                best_metric, stored_side (pixels; null: whole pictures), decoded (pictures that the cache did not have),
+                gathering and settling (seconds of decoding, of what is computed once), micro_batch
+    step        epoch, loss, lrate, images_per_second, seconds_left, memory (bytes, without the pages of cached pictures
+                that the system may drop), gpu_memory, gpu_utilisation, cpu
     epoch       epoch, train_loss, metrics {name: value}, metrics_by_concept {concept: {name: value}}, best, seconds
     preview     epoch, images (records.Preview: the same validation images each time), seconds
     checkpoint  epoch, path, seconds
     quote       seconds, memory (bytes a rank), gpu_memory, micro_batch, source (probe or run), warm_up (seconds of
-                compiling; only there where the network is compiled)
+                compiling; only there where the network is compiled). Of a job that only measures, source is sample, and
+                there are steps, epochs, parts {start, decoding, training, evaluation: seconds}, cpu_seconds
+    measuring   share (0..1): how far a job is that only measures
     warning     message
     stopping    reason
     resumed     from_step

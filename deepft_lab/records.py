@@ -419,6 +419,42 @@ class Train(Record, frozen=True):
     description: str = ""
 
 
+class CreateQuote(Record, frozen=True):
+    """A training that is not begun. Without `template` it is one of `model` as that is saved; with a template, concepts
+    and values are those given here, and `model`, which need not be there yet, is only a name."""
+
+    model: str = ""
+    type: str = "visual-classifier"
+    template: str | None = None
+    concepts: list[str] | None = None
+    values: dict[str, Any] = {}
+    dataset: str | None = None
+    validation: str | float | None = None
+
+
+class Quote(Record, frozen=True):
+    """What a training would take, once it is `done`: measured by training a sample of its inputs for some seconds."""
+
+    id: str
+    owner: str
+    app: str
+    state: Literal["waiting", "measuring", "done", "failed", "cancelled"]
+    progress: float = 0.0  # 0..1, of measuring
+    reason: str = ""  # why it waits or has failed, in words
+    seconds: float | None = None  # from the start of its processes to their end
+    parts: dict[str, float] = {}  # seconds of start, decoding, training, evaluation
+    epochs: int | None = None
+    steps: int | None = None
+    memory: int | None = None  # bytes that each process takes at most
+    gpu_memory: int | None = None
+    micro_batch: int | None = None  # how much of a batch is computed at a time
+    ranks: int = 1
+    gpus: int = 0
+    cpu_seconds: float | None = None
+    cost: float | None = None
+    currency: str = ""
+
+
 class ModelVersion(Record, frozen=True):
     """One training: its state now, and its outcome once it has one. The same record feeds every progress bar."""
 

@@ -54,6 +54,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     ranks: int = 1
     threads: int = 1  # CPU threads of each rank
     gpus: list[int] = []  # indexes the engine gave to this job; empty: CPU
+    micro_batch: int = 0  # images that a process may compute at a time, after memory was full; 0: what fits
+    quote: bool = False  # only measure what the job would take, with a sample of its inputs (training/quoting.py)
     code_version: str = ""
 
 

@@ -53,10 +53,11 @@ def _run(spec: job_folder.JobSpec, folder: Path, rank: int, events: EventWriter 
 
     try:
         from deepft_lab.training.loop import train  # torch: seconds, and it may fail
+        from deepft_lab.training.quoting import measure
         from deepft_lab.training.signals import listening
 
         with listening():
-            result = train(spec, folder, say)
+            result = (measure if spec.quote else train)(spec, folder, say)
     except Exception as error:  # the border: everything ends as words
         traceback.print_exc()
         lines = traceback.format_exc().splitlines()[-TRACE_LINES:]

@@ -13,7 +13,8 @@ Imports nothing of torch, the server or the store, so it starts quickly and work
 from deepft_lab.client.app import App, Inputs
 from deepft_lab.client.lab import Lab, connect
 from deepft_lab.client.model import Model
+from deepft_lab.client.quote import Quote
 from deepft_lab.client.upload import UploadReport
 from deepft_lab.client.version import Version
 
-__all__ = ["App", "Inputs", "Lab", "Model", "UploadReport", "Version", "connect"]
+__all__ = ["App", "Inputs", "Lab", "Model", "Quote", "UploadReport", "Version", "connect"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepft_lab import records
 from deepft_lab.client import shown
+from deepft_lab.client.quote import Quote, measured
 from deepft_lab.client.table import Table
 from deepft_lab.client.values import sendable
 from deepft_lab.client.version import Version
@@ -89,6 +90,17 @@ class Model:
         sendable({"validation": validation})
         body = records.Train(dataset=dataset, validation=validation, description=description)
         return Version(self, self.call("train", body=body))
+
+    def quote(
+        self, dataset: str | None = None, validation: str | float | None = None, timeout: float | None = None
+    ) -> Quote:
+        """What `train` with the same arguments would take, measured by some seconds of it: time, memory, steps, cost.
+
+        Waits while a training has the machine. Raises QuoteFailed, and TimeoutError after `timeout` seconds.
+        """
+        sendable({"validation": validation})
+        body = records.CreateQuote(model=self.record.id, dataset=dataset, validation=validation)
+        return measured(self.app, body, timeout)
 
     def version(self, id: str) -> Version:
         """A version by its id, such as "v3"."""

@@ -82,6 +82,10 @@ class Jobs:
         """A version that was queued."""
         self._queue(self._take(row), "queued")
 
+    def wake(self) -> None:
+        """Looks for places at once."""
+        self._wake_starter.set()
+
     def _take(self, row: RowMapping) -> LiveJob:
         return LiveJob(row, self._lab.job_folder(row["job"]))
 
@@ -218,7 +222,8 @@ class Jobs:
                 self._stopping.wait(POLL_SECONDS)
             live = self.unfinished
             ending = any(job.view.said_end for job in live)
-            self._wake_starter.wait(FOLLOW_SECONDS if ending else POLL_SECONDS if live else None)
+            busy = bool(live) or self._lab.quotes.open
+            self._wake_starter.wait(FOLLOW_SECONDS if ending else POLL_SECONDS if busy else None)
             self._wake_starter.clear()  # before the next look, so that nothing queued meanwhile is missed
 
     def _tend(self) -> None:
@@ -226,14 +231,20 @@ class Jobs:
             if not live.waits:
                 self._look(live)
         taken = [live.allocation for live in self.unfinished if not live.waits]
+        blocked = False
         for live in self.unfinished:
             if not live.waits:
                 continue
-            place = self._lab.engine.allocate(live.row["num_gpus"], taken)
+            place = self._lab.engine.allocate(live.row["num_gpus"], [*taken, *self._lab.quotes.taken])
+            if place is None and self._lab.quotes.taken:
+                self._lab.quotes.give_way()
+                place = self._lab.engine.allocate(live.row["num_gpus"], taken)
             if place is None:
-                return  # whoever waits longest is next, so nothing overtakes
+                blocked = True
+                break  # whoever waits longest is next, so nothing overtakes
             self._start(live, place)
             taken.append(place)
+        self._lab.quotes.tend(taken, blocked=blocked)
 
     def _look(self, live: LiveJob) -> None:
         """Asks the engine whether a job still runs, and collects it when it does not."""

@@ -29,6 +29,7 @@ from deepft_lab.lab import labels as _labels
 from deepft_lab.lab import ledger as _ledger
 from deepft_lab.lab import models as _models
 from deepft_lab.lab import predict as _predict
+from deepft_lab.lab import quotes as _quotes
 from deepft_lab.lab import regions as _regions
 from deepft_lab.lab import stream as _stream
 from deepft_lab.lab import system as _system
@@ -38,6 +39,7 @@ from deepft_lab.lab import versions as _versions
 from deepft_lab.lab.jobs import Jobs
 from deepft_lab.lab.ledger import Prices
 from deepft_lab.lab.pictures import Pictures
+from deepft_lab.lab.quotes import Quotes
 from deepft_lab.store import tables as t
 from deepft_lab.store.blobs import Blobs
 from deepft_lab.store.database import Database
@@ -90,6 +92,7 @@ class Lab:
             predictors = Predictors(idle_seconds=predictor_idle_seconds)
         self.engine, self.catalog, self.predictors = engine, catalog, predictors
         self.hub = _stream.Hub()
+        self.quotes = Quotes(self)
         self.jobs = Jobs(self)
         self.on_shutdown: Callable[[], None] = lambda: None  # the server says what ends
         self.jobs.load()
@@ -102,6 +105,7 @@ class Lab:
     def close(self) -> None:
         """Ends the threads and helper processes. Jobs go on, and the next Lab on this store finds them."""
         self.jobs.close()
+        self.quotes.close()
         self.hub.close()
         self.pictures.close()
         self.predictors.close()
@@ -156,6 +160,10 @@ class Lab:
     model = _models.model
     update_model = _models.update_model
     delete_model = _models.delete_model
+
+    create_quote = _quotes.create_quote
+    quote = _quotes.quote
+    delete_quote = _quotes.delete_quote
 
     versions = _versions.versions
     train = _training.train

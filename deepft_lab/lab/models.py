@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 from deepft_lab.errors import Conflict, InvalidParams, NotFound
 from deepft_lab.lab.access import find, find_app
 from deepft_lab.lab.names import check_id, clean_concepts
-from deepft_lab.records import MODEL_TYPES, Caller, Count, CreateModel, Fault, Model, Template, UpdateModel
+from deepft_lab.records import MODEL_TYPES, Caller, Count, CreateModel, CreateQuote, Fault, Model, Template, UpdateModel
 from deepft_lab.store import tables as t
 from deepft_lab.training import recipes
 
@@ -60,7 +60,16 @@ def create_model(lab: Lab, caller: Caller, *, owner: str, app: str, body: Create
         connection.execute(insert(t.models).values(row))
         record = _record(lab, connection, owner, app, find(connection, t.models, key, "model", body.id))
     lab.hub.changed(owner, app, "models")
+    lab.expect_training()
     return record
+
+
+def plan(lab: Lab, connection: Connection, app: int, body: CreateQuote) -> tuple[Template, list[str] | None]:
+    """Template and concepts of a model that is not there. Raises InvalidParams with every fault."""
+    template = _template(lab, body.type, body.template)
+    concepts = None if body.concepts is None else clean_concepts(body.concepts)
+    _refuse(template, [*_concept_faults(connection, app, concepts), *recipes.check(template, body.values)[1]])
+    return template, concepts
 
 
 def update_model(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: UpdateModel) -> Model:
@@ -85,6 +94,7 @@ def update_model(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, 
         connection.execute(update(t.models).where(t.models.c.key == row["key"]).values(changes))
         record = _record(lab, connection, owner, app, find(connection, t.models, key, "model", model))
     lab.hub.changed(owner, app, "models")
+    lab.expect_training()
     return record
 
 

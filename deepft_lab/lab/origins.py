@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from deepft_lab.errors import NotFound
 from deepft_lab.lab.versions import find_version
@@ -35,7 +35,7 @@ def resumed(
     connection: Connection,
     owner: str,
     app: str,
-    model: RowMapping,
+    model: Mapping[str, Any],
     values: Mapping[str, Any],
     faults: list[Fault],
 ) -> Path | None:

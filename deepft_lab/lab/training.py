@@ -7,10 +7,10 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from deepft_lab import manifest, spec
 from deepft_lab._version import __version__
@@ -23,7 +23,7 @@ from deepft_lab.lab.region_selection import USABLE, mark, select_regions
 from deepft_lab.lab.split import default_seed
 from deepft_lab.lab.versions import find_version
 from deepft_lab.lab.versions import version as version_record
-from deepft_lab.records import Caller, Fault, ModelVersion, Train
+from deepft_lab.records import Caller, CreateQuote, Fault, ModelVersion, Train
 from deepft_lab.store import tables as t
 from deepft_lab.store.blobs import full_disk_in_words
 from deepft_lab.training import recipes
@@ -36,11 +36,74 @@ VALIDATION_FRACTION = 0.2  # held out where the template says nothing
 MAX_FRACTION = 0.9
 
 
+class Settled(NamedTuple):
+    """A training whose every choice is made: its job, but for the version's number, and what the job's folder holds."""
+
+    job: spec.JobSpec
+    frozen: list[tuple[bytes, int, str]]  # manifests of training and validation, their inputs, and whose versions
+    models: dict[str, Path | None]  # model folders that it begins from, by their names in the job folder
+    warnings: list[str]
+
+
 def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: Train) -> ModelVersion:
     """Raises InvalidParams with every fault at once, WeightsNotFound before anything is queued."""
     with lab.database.reading() as connection:
         app_key = find_app(connection, owner, app)["key"]
         row = find(connection, t.models, app_key, "model", model)
+    settled = settle(lab, caller, owner, app, dict(row), body)
+    for content, inputs, dataset in settled.frozen:
+        keep_version(
+            lab, caller, app=app_key, dataset=dataset, concepts=settled.job.concepts, inputs=inputs, content=content
+        )
+    job_spec, folder = settled.job, lab.job_folder(settled.job.job)
+    template, values = job_spec.template, job_spec.values
+    try:
+        with lab.database.writing() as connection:
+            number = _next_number(connection, row["key"])
+            job_spec = msgspec.structs.replace(job_spec, version=f"v{number}")
+            write_folder(folder, job_spec, settled)
+            version_row = {
+                "model": row["key"],
+                "id": job_spec.version,
+                "job": job_spec.job,
+                "template": template.id,
+                "template_hash": template.hash,
+                "values": values,
+                "concepts": job_spec.concepts,
+                "dataset": body.dataset,
+                "train_version": job_spec.train_version,
+                "validation_version": job_spec.validation_version,
+                "description": body.description,
+                "author": caller.user,
+                "created": time.time(),
+                "state": "queued",
+                "attempt": 1,
+                "num_gpus": num_gpus(values),
+                "reason": "",
+                "warnings": settled.warnings,
+            }
+            connection.execute(insert(t.versions).values(version_row))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    with lab.database.reading() as connection:
+        queued = find_version(connection, owner, app, model, job_spec.version)
+    lab.jobs.add(queued)
+    lab.hub.changed(owner, app, "versions")
+    lab.hub.changed(owner, app, "datasets")
+    return version_record(lab, caller, owner=owner, app=app, model=model, version=job_spec.version)
+
+
+def settle(
+    lab: Lab, caller: Caller, owner: str, app: str, row: Mapping[str, Any], body: Train | CreateQuote
+) -> Settled:
+    """Every choice of a training. `row`: id, type, template, values and concepts of a model, which need not be stored.
+
+    Raises InvalidParams with every fault at once, and WeightsNotFound. Writes nothing.
+    """
+    model = row["id"]
+    with lab.database.reading() as connection:
+        app_key = find_app(connection, owner, app)["key"]
         template = lab.catalog.get(row["template"])
         values, faults = recipes.check(template, row["values"])
         given = values.get("seed")
@@ -59,23 +122,16 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
             raise
         weights = None  # the version that it begins from brings its own
 
-    held_out = not isinstance(body.validation, str)
-
-    def freeze(examples: list[Example], dataset: str) -> tuple[str, bytes]:
-        content = manifest.dump(concepts, (example.entry() for example in examples))
-        keep_version(
-            lab, caller, app=app_key, dataset=dataset, concepts=concepts, inputs=len(examples), content=content
-        )
-        return manifest.identify(content), content
+    def freeze(examples: list[Example]) -> bytes:
+        return manifest.dump(concepts, (example.entry() for example in examples))
 
     # A part of a dataset is no version of it: it is kept without the dataset's name.
+    held_out = not isinstance(body.validation, str)
     part = held_out and bool(chosen.validation)
-    train_version, train_content = freeze(chosen.training, "" if part else body.dataset or "")
-    validation_version, validation_content = None, b""
-    if chosen.validation:
-        name = body.validation if isinstance(body.validation, str) else ""
-        validation_version, validation_content = freeze(chosen.validation, name)
-
+    training, validation = freeze(chosen.training), freeze(chosen.validation) if chosen.validation else b""
+    frozen = [(training, len(chosen.training), "" if part else body.dataset or "")]
+    if validation:
+        frozen.append((validation, len(chosen.validation), "" if held_out else str(body.validation)))
     job = uuid.uuid4().hex[:16]
     folder = lab.job_folder(job)
     job_spec = spec.JobSpec(
@@ -90,8 +146,8 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
         values=values,
         concepts=concepts,
         exclusive=chosen.exclusive,
-        train_version=train_version,
-        validation_version=validation_version,
+        train_version=manifest.identify(training),
+        validation_version=manifest.identify(validation) if validation else None,
         blobs=str(lab.blobs.folder.absolute()),
         cache=str(lab.cache_path),
         cache_bytes=lab.cache_bytes,
@@ -101,48 +157,14 @@ def train(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, body: T
         seed=seed,
         code_version=__version__,
     )
-    try:
-        with lab.database.writing() as connection:
-            number = _next_number(connection, row["key"])
-            job_spec = msgspec.structs.replace(job_spec, version=f"v{number}")
-            _write_folder(folder, job_spec, train_content, validation_content, {"base": base, "resume": resumed})
-            version_row = {
-                "model": row["key"],
-                "id": job_spec.version,
-                "job": job,
-                "template": template.id,
-                "template_hash": template.hash,
-                "values": values,
-                "concepts": concepts,
-                "dataset": body.dataset,
-                "train_version": train_version,
-                "validation_version": validation_version,
-                "description": body.description,
-                "author": caller.user,
-                "created": time.time(),
-                "state": "queued",
-                "attempt": 1,
-                "num_gpus": _num_gpus(values),
-                "reason": "",
-                "warnings": chosen.warnings,
-            }
-            connection.execute(insert(t.versions).values(version_row))
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    with lab.database.reading() as connection:
-        queued = find_version(connection, owner, app, model, job_spec.version)
-    lab.jobs.add(queued)
-    lab.hub.changed(owner, app, "versions")
-    lab.hub.changed(owner, app, "datasets")
-    return version_record(lab, caller, owner=owner, app=app, model=model, version=job_spec.version)
+    return Settled(job_spec, frozen, {"base": base, "resume": resumed}, chosen.warnings)
 
 
 def _choose(
     connection: Connection,
     app: int,
-    model: RowMapping,
-    body: Train,
+    model: Mapping[str, Any],
+    body: Train | CreateQuote,
     values: Mapping[str, Any],
     seed: int,
 ) -> tuple[selection.Selection, list[str]]:
@@ -239,7 +261,7 @@ def _exclusivity(values: Mapping[str, Any]) -> Any:
     return "true" if values.get("logreg") == 0 else values.get("concepts_mutually_exclusive", "auto")
 
 
-def _num_gpus(values: Mapping[str, Any]) -> int:
+def num_gpus(values: Mapping[str, Any]) -> int:
     wanted = values.get("num_gpus")
     return wanted if isinstance(wanted, int) and wanted > 0 else 1
 
@@ -253,22 +275,19 @@ def _next_number(connection: Connection, model: int) -> int:
     return connection.execute(select(func.max(t.models.c.last_version)).where(t.models.c.key == model)).scalar_one()
 
 
-def _write_folder(
-    folder: Path, job: spec.JobSpec, training: bytes, validation: bytes, models: Mapping[str, Path | None]
-) -> None:
+def write_folder(folder: Path, job: spec.JobSpec, settled: Settled) -> None:
     """A folder is there whole or not at all: it is filled under another name.
 
-    `models` are folders of other versions' models: the job keeps them even if those versions are deleted.
+    Models of other versions are linked into it: the job keeps them even if those versions are deleted.
     """
     filling = folder.with_name(f".{folder.name}")
     with full_disk_in_words(folder.parent):
         try:
             filling.mkdir(mode=0o700)
             spec.write(filling / "spec.json", job)
-            spec.write_whole(filling / "train.jsonl", training)
-            if validation:
-                spec.write_whole(filling / "validation.jsonl", validation)
-            for name, model in models.items():
+            for name, (content, _, _) in zip(("train.jsonl", "validation.jsonl"), settled.frozen, strict=False):
+                spec.write_whole(filling / name, content)
+            for name, model in settled.models.items():
                 if model is not None:
                     origins.keep(model, filling / name)
             filling.rename(folder)

@@ -25,7 +25,18 @@ PATIENCE_SECONDS = 8.0  # how long a request waits for an owner
 OPENING_SECONDS = 60.0  # how long it waits for a store that is being opened (a migration may run)
 
 # Operations that may hold a thread for seconds get threads of their own: the quick ones never wait for them.
-SLOW = frozenset({"predict", "delete_version", "delete_model", "delete_app", "freeze_dataset", "train"})
+SLOW = frozenset(
+    {
+        "predict",
+        "delete_version",
+        "delete_model",
+        "delete_app",
+        "freeze_dataset",
+        "train",
+        "create_quote",
+        "delete_quote",
+    }
+)
 
 
 class Service:

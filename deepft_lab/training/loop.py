@@ -31,7 +31,7 @@ from deepft_lab.training.evaluation import Evaluation
 from deepft_lab.training.fitting import fit
 from deepft_lab.training.gradients import Gradients
 from deepft_lab.training.losses import Losses, NotFinite
-from deepft_lab.training.progress import Progress
+from deepft_lab.training.progress import Progress, since_launch
 from deepft_lab.training.signals import asked
 from deepft_lab.training.state import LAST, Remaining, Run, States, restore
 
@@ -41,6 +41,7 @@ _NAMED = 12  # inputs of a batch that an error names
 
 def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     """Trains the model of a job folder: leaves `model/` there and returns the outcome. Raises DeepFTError."""
+    launching = since_launch(folder)
     values = spec.values
     task = tasks.make(spec.type, spec.template.recipe, values, spec.concepts, exclusive=spec.exclusive)
     task.check()
@@ -75,7 +76,9 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         warn(precision_fault)
 
     # Examples and their batches.
+    begun = time.monotonic()
     found = material.gather(spec, folder, task, accelerator, warn)
+    gathering = time.monotonic() - begun
     if values.get("class_weights") == "balanced" and (words := task.balance(found.training.targets)):
         warn(words)
     workers = min(8, max(1, spec.threads - 1)) if on_gpu else 0  # on a CPU they would only take turns with the network
@@ -106,7 +109,9 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     )
     model, optimizer = accelerator.prepare(model, optimizer)
     bare: nn.Module = accelerator.unwrap_model(model)
+    begun = time.monotonic()
     task.settle(bare, found.training, found.validation)  # before the average, which begins as the network stands
+    settling = time.monotonic() - begun
     average = Average(bare, values["ema"]) if values.get("ema") else None
     total_steps = len(order) * epochs
     lrate = params.effective_lrate(values, ranks) or 0.0
@@ -139,7 +144,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     losses = Losses(device)
     progress = Progress(
         say, steps=total_steps, images_a_step=batch_size * ranks, epochs=epochs, validation=len(found.validation),
-        gpu=on_gpu, step=run.step, used=lambda: states.seconds,
+        gpu=on_gpu, step=run.step, used=lambda: states.seconds, before=launching,
     )  # fmt: skip
     if run.step == 0:
         say(
@@ -157,6 +162,9 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
             best_metric=best_metric,
             stored_side=found.side,
             decoded=found.decoded,
+            gathering=gathering,
+            settling=settling,
+            micro_batch=micro_batch,
         )
 
     def save() -> None:

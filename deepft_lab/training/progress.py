@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import torch
 
@@ -24,10 +26,11 @@ class Progress:
 
     def __init__(
         self, say: Callable[..., Any], *, steps: int, images_a_step: int, epochs: int, validation: int, gpu: bool,
-        step: int = 0, used: Callable[[], float] = lambda: 0.0,
+        step: int = 0, used: Callable[[], float] = lambda: 0.0, before: float = 0.0,
     ) -> None:  # fmt: skip
+        """`used`: seconds of the run until now, all attempts; `before`: those that its processes took to begin."""
         self.say, self.steps, self.images_a_step, self.epochs, self.gpu = say, steps, images_a_step, epochs, gpu
-        self.validation, self.used = validation, used
+        self.validation, self.used, self.before = validation, used, before
         self.apart = max(1, -(-steps // MOST_EVENTS))  # steps between two events, rounded up
         self.first_step = self.last_step = step
         self.last_time = self.quote_time = time.monotonic()
@@ -39,6 +42,7 @@ class Progress:
         self.quoted: tuple[float, int] | None = None
         self.process = psutil.Process()
         self.process.cpu_percent()  # the first call only sets the mark
+        self.mapped = self.process.memory_info().shared  # by libraries; what comes later are cached pictures
         self.most_memory = 0
 
     def due(self, step: int) -> bool:
@@ -77,6 +81,7 @@ class Progress:
         """Notes how long an evaluation took, and that its time is not the next steps'."""
         self.evaluation_seconds = seconds
         self.last_time += seconds
+        self._memory()
 
     def paused(self, seconds: float) -> None:
         """Notes that the time since the last report has so many seconds that were no steps."""
@@ -84,7 +89,7 @@ class Progress:
 
     def _quote(self, step: int, left: float, gpu_memory: Any) -> None:
         """What the whole run takes, said once it is known and again when it has moved."""
-        now, seconds = time.monotonic(), self.used() + left
+        now, seconds = time.monotonic(), self.before + self.used() + left
         if self.quoted is not None:
             moved = abs(seconds - self.quoted[0]) > _QUOTE_CHANGE * self.quoted[0]
             grown = abs(self.most_memory - self.quoted[1]) > _QUOTE_CHANGE * self.quoted[1]
@@ -112,8 +117,7 @@ class Progress:
         return (self.steps - step) * self.seconds_a_step + (self.epochs - epoch + 1) * evaluation
 
     def _resources(self) -> dict[str, float | int | None]:
-        memory = self.process.memory_info().rss
-        self.most_memory = max(self.most_memory, memory)
+        memory = self._memory()
         found: dict[str, float | int | None] = {"memory": memory, "cpu": self.process.cpu_percent() / 100}
         if self.gpu:
             found["gpu_memory"] = torch.cuda.memory_reserved()
@@ -122,3 +126,18 @@ class Progress:
             except Exception:  # needs NVML, which some installations lack in one of several ways
                 found["gpu_utilisation"] = None
         return found
+
+    def _memory(self) -> int:
+        """Bytes that this process takes. Pages of cached pictures are not counted: the system drops them at need."""
+        info = self.process.memory_info()
+        memory = info.rss - max(0, info.shared - self.mapped)
+        self.most_memory = max(self.most_memory, memory)
+        return memory
+
+
+def since_launch(folder: Path) -> float:
+    """Seconds since the job's runner was started: what launcher and imports took. 0 where no runner started it."""
+    try:
+        return max(0.0, time.time() - float(msgspec.json.decode((folder / "runner.json").read_bytes())["started"]))
+    except (OSError, KeyError, msgspec.MsgspecError):
+        return 0.0

@@ -107,6 +107,17 @@ export interface CreateModel {
   values?: Record<string, unknown>;
 }
 
+/** A training that is not begun. Without `template` it is one of `model` as that is saved; with a template, concepts and values are those given here, and `model`, which need not be there yet, is only a name. */
+export interface CreateQuote {
+  model?: string;
+  type?: string;
+  template?: string | null;
+  concepts?: string[] | null;
+  values?: Record<string, unknown>;
+  dataset?: string | null;
+  validation?: string | number | null;
+}
+
 /** Upload settings, which every file of the upload gets. */
 export interface CreateUpload {
   dataset?: string | null;
@@ -395,6 +406,28 @@ export interface Preview {
   prediction: Prediction;
 }
 
+/** What a training would take, once it is `done`: measured by training a sample of its inputs for some seconds. */
+export interface Quote {
+  id: string;
+  owner: string;
+  app: string;
+  state: 'cancelled' | 'done' | 'failed' | 'measuring' | 'waiting';
+  progress: number;
+  reason: string;
+  seconds: number | null;
+  parts: Record<string, number>;
+  epochs: number | null;
+  steps: number | null;
+  memory: number | null;
+  gpu_memory: number | null;
+  micro_batch: number | null;
+  ranks: number;
+  gpus: number;
+  cpu_seconds: number | null;
+  cost: number | null;
+  currency: string;
+}
+
 /** A part of an input. Coordinates are fractions 0..1 of the oriented picture, x to the right and y down. `box` (left, top, right, bottom) is always there: for a polygon or a mask the box around it, for a point an empty one. An ignored region counts neither for nor against a prediction; its concept may be empty, which means every one. A page of inputs has very large masks and polygons without their pixels and corners; the operation `input` has all. */
 export interface Region {
   kind?: 'box' | 'mask' | 'point' | 'polygon';
@@ -548,6 +581,9 @@ export const OPERATIONS = {
   model: { verb: 'GET', path: '/apps/{owner}/{app}/models/{model}', kind: 'json', role: 'viewer' },
   update_model: { verb: 'PATCH', path: '/apps/{owner}/{app}/models/{model}', kind: 'json', role: 'trainer' },
   delete_model: { verb: 'DELETE', path: '/apps/{owner}/{app}/models/{model}', kind: 'json', role: 'trainer' },
+  create_quote: { verb: 'POST', path: '/apps/{owner}/{app}/quotes', kind: 'json', role: 'trainer' },
+  quote: { verb: 'GET', path: '/apps/{owner}/{app}/quotes/{quote}', kind: 'json', role: 'trainer' },
+  delete_quote: { verb: 'DELETE', path: '/apps/{owner}/{app}/quotes/{quote}', kind: 'json', role: 'trainer' },
   versions: { verb: 'GET', path: '/apps/{owner}/{app}/models/{model}/versions', kind: 'json', role: 'viewer' },
   train: { verb: 'POST', path: '/apps/{owner}/{app}/models/{model}/versions', kind: 'json', role: 'trainer' },
   version: { verb: 'GET', path: '/apps/{owner}/{app}/models/{model}/versions/{version}', kind: 'json', role: 'viewer' },
@@ -598,6 +634,9 @@ export interface Answers {
   model: Model;
   update_model: Model;
   delete_model: Count;
+  create_quote: Quote;
+  quote: Quote;
+  delete_quote: Quote;
   versions: ModelVersion[];
   train: ModelVersion;
   version: ModelVersion;
@@ -624,6 +663,7 @@ export interface Bodies {
   create_dataset: CreateDataset;
   create_model: CreateModel;
   update_model: UpdateModel;
+  create_quote: CreateQuote;
   train: Train;
   predict: Predict;
 }
@@ -674,6 +714,9 @@ export interface Parameters {
   model: { owner: string; app: string; model: string };
   update_model: { owner: string; app: string; model: string };
   delete_model: { owner: string; app: string; model: string };
+  create_quote: { owner: string; app: string };
+  quote: { owner: string; app: string; quote: string };
+  delete_quote: { owner: string; app: string; quote: string };
   versions: { owner: string; app: string; model: string };
   train: { owner: string; app: string; model: string };
   version: { owner: string; app: string; model: string; version: string };
