@@ -8,6 +8,8 @@ export interface TrainingChoice {
   readonly element: HTMLElement;
   /** The request's body, or null where the fraction is wrong (it then says so). */
   read(): Train | null;
+  /** The same without a word; where the fraction is wrong, without it. */
+  peek(): Pick<Train, 'dataset' | 'validation'>;
   /** How many inputs will train, as far as is known. */
   readonly examples: number | null;
   setDatasets(app: App, datasets: Dataset[]): void;
@@ -83,6 +85,12 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
     return fraction.value.trim() !== '' && value >= 0 && value <= LARGEST_FRACTION ? value : null;
   };
 
+  const peek = (): Pick<Train, 'dataset' | 'validation'> => {
+    const chosen = validation.value;
+    const held = chosen === 'fraction' ? readFraction() : chosen ? chosen.slice('dataset:'.length) : null;
+    return { dataset: dataset.value || null, validation: held };
+  };
+
   const check = (): boolean => {
     const wrong = validation.value === 'fraction' && readFraction() === null;
     fault.hidden = !wrong;
@@ -110,10 +118,9 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
         fraction.focus();
         return null;
       }
-      const chosen = validation.value;
-      const held = chosen === 'fraction' ? readFraction() : chosen ? chosen.slice('dataset:'.length) : null;
-      return { dataset: dataset.value || null, validation: held };
+      return peek();
     },
+    peek,
     setDatasets(next, all) {
       app = next;
       datasets = all;

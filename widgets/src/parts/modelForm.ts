@@ -1,11 +1,12 @@
 /** The model's form: identity, template, hyperparameters, and training; what it does is shown as Python. */
-import type { CreateModel, Fault, Model } from '../api';
+import type { CreateModel, CreateQuote, Fault, Model } from '../api';
 import { ApiError } from '../client';
 import { button, failure, loading, messageOf } from '../controls';
 import { notify } from '../dialogs';
 import type { Context, ModelFormTarget, Part } from '../context';
 import { debounce, fill, h, Scope } from '../dom';
 import { plural } from '../format';
+import { estimate } from '../form/estimate';
 import { identity } from '../form/identity';
 import { parameters } from '../form/parameters';
 import { codeView } from '../form/python';
@@ -52,6 +53,17 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
     testid: 'model-train',
     onClick: () => submit(true),
   });
+  const cost = estimate({
+    client,
+    params: appParams,
+    read: async () => {
+      const body = training.read();
+      fill(outcome);
+      return body !== null && (await fields.check()) ? planned() : null;
+    },
+    now: () => ({ ...planned(), model: '' }), // a name costs nothing
+    onError: showError,
+  });
   const title = h('h2', { class: 'dft-title' });
 
   const form = h(
@@ -65,7 +77,12 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
     h('section', { 'aria-label': 'Training' }, h('h3', {}, 'Training'), training.element),
     python.element,
     outcome,
-    h('div', { class: 'dft-row dft-end dft-actions' }, save, train),
+    h(
+      'div',
+      { class: 'dft-actions' },
+      cost.element,
+      h('div', { class: 'dft-row dft-end' }, save, cost.button, train),
+    ),
   );
   const state = h('div', {}, loading());
   const root = h('div', { class: 'dft-part dft-model-form', 'data-testid': 'model-form' }, state, form);
@@ -86,6 +103,7 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
         train: training.read() ?? {},
       }),
     );
+    cost.changed();
     target.onValue?.({ template: cards.chosen?.id ?? '', ...fields.values });
     const dirty = model === null || content() !== saved;
     save.hidden = model !== null && !dirty;
@@ -98,6 +116,18 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
   /** What the model's record would be, to see whether something is to be saved. */
   function content(): string {
     return JSON.stringify([cards.chosen?.id, who.description, who.concepts, fields.values]);
+  }
+
+  /** The training as it stands in the form, saved or not. */
+  function planned(): CreateQuote {
+    return {
+      model: model?.id ?? who.id,
+      type: type.value,
+      template: cards.chosen?.id ?? null,
+      concepts: who.concepts,
+      values: fields.values,
+      ...training.peek(),
+    };
   }
 
   /** Saves the model where there is something to save; null where it cannot be. */
@@ -267,6 +297,7 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
   );
   scope.add(refreshSoon.cancel);
   scope.add(() => fields.dispose());
+  scope.add(() => cost.dispose());
   void load();
   return {
     dispose() {
