@@ -70,6 +70,7 @@ def training_path(photos: Path, folder: Path, rounds: int) -> tuple[float, float
     count = len(training.entries)
     examples = data.Examples(stored, range(count), training.entries, task.targets(training), task, job.seed)
     order = data.TrainingOrder(count, batch_size=BATCH, seed=job.seed)
+    loader = data.batches(examples, order, workers=0, pin=False)  # one for all epochs, as in the loop
 
     def peer() -> None:
         for path in paths:
@@ -78,7 +79,7 @@ def training_path(photos: Path, folder: Path, rounds: int) -> tuple[float, float
 
     def ours() -> None:
         order.epoch += 1
-        for batch in data.batches(examples, order, workers=0, pin=False):
+        for batch in loader:
             assert batch.images.shape[1:] == (3, SIZE, SIZE)
 
     epochs = 10  # ours is quick: the clock of the processor is coarse
@@ -95,7 +96,7 @@ def building(photos: Path, folder: Path, rounds: int) -> tuple[float, float]:
     """Photos a second: libjpeg-turbo at the reduced scale, and the building of the cache; on all cores."""
     paths, threads = sorted(photos.glob("*/*.jpg")), cores()
     job, training = job_of(photos, folder)
-    side = round(SIZE * data.STORED)
+    side = tasks.make(job.type, job.template.recipe, job.values, job.concepts, exclusive=True).stored_side
 
     def peer() -> None:
         def decode(path: Path) -> None:

@@ -17,7 +17,6 @@ from deepft_lab.training.pictures import Pictures, decode
 from deepft_lab.training.task import Batch, Task
 
 __all__ = [
-    "STORED",
     "Examples",
     "Key",
     "Pictures",
@@ -26,9 +25,6 @@ __all__ = [
     "batches",
     "decode",
 ]
-
-# A classifier's stored shorter side, over the side that the network sees: crops still find detail, memory stays small.
-STORED = 1.5
 
 Key = tuple[int, int, int]  # example, epoch (0: as in validation), position within the epoch
 

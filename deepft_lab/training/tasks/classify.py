@@ -16,7 +16,7 @@ from torch.nn import functional
 from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import ConceptValue, Fault, Prediction
-from deepft_lab.training import architectures, augment, data, metrics, weights
+from deepft_lab.training import architectures, augment, metrics, weights
 from deepft_lab.training.recipes.classifier import Loss
 from deepft_lab.training.task import Batch, Figures, Scorer, Task
 
@@ -60,7 +60,7 @@ class Classify(Task):
 
     @property
     def stored_side(self) -> int:
-        return math.ceil(self.values["image_size"] * data.STORED)
+        return augment.stored_side(self.values["image_size"], self.plan.augment, self.plan.test_crop)
 
     def train_batch(
         self, pictures: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]

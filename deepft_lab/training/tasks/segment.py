@@ -14,7 +14,7 @@ from deepft_lab import masks
 from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import Fault, FoundRegion, Prediction
-from deepft_lab.training import augment, data
+from deepft_lab.training import augment
 from deepft_lab.training.recipes.segmenter import Segmenter
 from deepft_lab.training.segmentation import losses, networks, pixels
 from deepft_lab.training.segmentation.metric import Confusion
@@ -66,7 +66,7 @@ class Segment(Task):
     @property
     def stored_side(self) -> int:
         size = self.size
-        return math.ceil(min(size.height, size.width) * data.STORED)
+        return math.ceil(min(size.height, size.width) * pixels.STORED)
 
     def train_batch(
         self, pictures: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
