@@ -9,7 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
 TRAINED = 180_000  # ms until a short training is over
 
@@ -34,9 +34,9 @@ def write_notebook(folder: Path, name: str, cells: list[str]) -> None:
 def run_cell(page: Any, cell: Any) -> None:
     """Runs a cell by the keyboard, and again where a page that still settles took the focus away."""
     for _ in range(6):
-        cell.locator(".jp-Cell-inputArea .cm-content").click()
-        page.keyboard.press("Control+Enter")
-        with contextlib.suppress(AssertionError):
+        with contextlib.suppress(AssertionError, TimeoutError):
+            cell.locator(".jp-Cell-inputArea .cm-content").click(timeout=5_000)
+            page.keyboard.press("Control+Enter")
             expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[(\*|\d+)\]"), timeout=5_000)
             return
     raise AssertionError("The cell does not run.")
