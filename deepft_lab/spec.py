@@ -7,7 +7,8 @@ accelerate.yaml     in: the launcher's settings, always written
 base/ resume/       in: models of other versions that the job begins from, where it does
 events.jsonl        out, by the worker: see events.py
 result.json         out, by the worker: Result
-checkpoints/ model/ out, by the worker
+checkpoints/ model/ out, by the worker; checkpoints/memory.json: InParts, how much of a batch it computes at a time
+sample/             out, by the worker of a quote: the job in small
 log.txt             out: what launcher and ranks print
 exit.json           out, by the runner: Exit
 engine.jsonl        by the server: queued, started, cancelled
@@ -25,6 +26,7 @@ import msgspec
 from deepft_lab.records import Template
 
 CHECKPOINT = "checkpoints/last.pt"  # where it is there, a new attempt goes on from it
+MEMORY = "checkpoints/memory.json"
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +69,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     metrics_by_concept: dict[str, dict[str, float | None]] = {}
     best_epoch: int | None = None
     reason: str = ""
+    full_memory: bool = False  # another attempt with smaller parts of a batch may end it
     warnings: list[str] = []
+
+
+class InParts(msgspec.Struct, frozen=True):
+    """checkpoints/memory.json: images that each process computes at a time."""
+
+    micro_batch: int
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):

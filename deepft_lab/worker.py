@@ -61,11 +61,20 @@ def _run(spec: job_folder.JobSpec, folder: Path, rank: int, events: EventWriter 
     except Exception as error:  # the border: everything ends as words
         traceback.print_exc()
         lines = traceback.format_exc().splitlines()[-TRACE_LINES:]
-        result = job_folder.Result(outcome="failed", reason=in_words(error, spec, rank))
+        result = job_folder.Result(outcome="failed", reason=in_words(error, spec, rank), full_memory=_is_full(error))
+        if (folder / "result.json").exists():
+            first = job_folder.read(folder / "result.json", job_folder.Result)
+            if not first.reason.endswith(result.reason):  # the cause; this rank only missed the one that failed
+                result = first
         say("failed", reason=result.reason, traceback="\n".join(lines))
     if rank == 0 or (result.outcome == "failed" and not (folder / "result.json").exists()):
         job_folder.write(folder / "result.json", result)
     return 0 if result.outcome == "trained" else 1
+
+
+def _is_full(error: Exception) -> bool:
+    memory = sys.modules.get("deepft_lab.training.memory")  # torch itself may be what failed
+    return memory is not None and memory.is_full(error)
 
 
 def in_words(error: Exception, spec: job_folder.JobSpec, rank: int = 0) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import RowMapping, update
@@ -31,6 +32,11 @@ FOLLOW_SECONDS = 0.1
 POLL_SECONDS = 0.5
 VERSION_SECONDS = 0.5  # between two messages of a version while only steps come
 LOST_SECONDS = 3.0  # how long a runner may take to appear that was started just before the server was killed
+
+_FRESH = {  # of a version that is queued again
+    "state": "queued", "started": None, "ended": None, "reason": "", "handle": None, "allocation": None,
+    "outcome": None,
+}  # fmt: skip
 
 logger = logging.getLogger("deepft_lab")
 
@@ -117,23 +123,18 @@ class Jobs:
             raise Conflict(f"Only a failed version can be resumed; {name} is {row['state']}.")
         if not outcome.resumable(folder):
             raise Conflict(f"{name} has no checkpoint to go on from ({folder / spec.CHECKPOINT}). Train again.")
-        job: spec.JobSpec = spec.read(folder / "spec.json", spec.JobSpec)
-        fresh = {"state": "queued", "attempt": attempt, "started": None, "ended": None, "reason": ""}
-        fresh |= {"handle": None, "allocation": None, "outcome": None}
         with self._lab.database.writing() as connection:
             mine = (t.versions.c.job == row["job"]) & (t.versions.c.attempt == row["attempt"])
             mine &= t.versions.c.state == "failed"
-            if not connection.execute(update(t.versions).where(mine).values(fresh)).rowcount:
+            if not connection.execute(update(t.versions).where(mine).values(_FRESH | {"attempt": attempt})).rowcount:
                 raise Conflict(f"{name} is resumed already.")
-            spec.write(folder / "spec.json", msgspec.structs.replace(job, attempt=attempt))
-            for left in ("exit.json", "result.json", "runner.json", "stop"):  # of the attempt before
-                (folder / left).unlink(missing_ok=True)
+            _next_attempt(folder, attempt)
         queued = self._row(row["job"])
         if queued is not None:
             live = self._take(queued)
             for event in live.new_events():  # what was said before is known to whoever asked for it
                 apply(live.view, event)
-            live.view.said_end, live.view.state, live.view.reason, live.view.cpu_seconds = False, "starting", "", 0.0
+            live.begin_again()
             self._queue(live, "resumed")
 
     def cancel(self, job: str) -> None:
@@ -263,7 +264,31 @@ class Jobs:
             ended = outcome.settle(live.folder, live.view)
             if not ended.exit_seen:
                 self._lab.engine.cancel(live.handle or "", live.folder)  # what a killed runner may have left
-            self._close(live, ended)
+            part = outcome.smaller_part(live.folder) if ended.full_memory and not live.stop_asked else 0
+            if part:
+                self._begin_again(live, ended, part)
+            else:
+                self._close(live, ended)
+
+    def _begin_again(self, live: LiveJob, ended: outcome.Outcome, part: int) -> None:
+        """Memory was full: the job goes on from its last checkpoint in smaller parts, in its place of the queue.
+
+        Each time the parts are half as large, so this ends. The job's lock is held.
+        """
+        attempt, cpu_seconds = live.row["attempt"], live.view.cpu_seconds
+        now = ended.ended or time.time()
+        with self._lab.database.writing() as connection:
+            cpu_seconds = cpu_seconds if ended.cpu_seconds is None else ended.cpu_seconds
+            ledger.close_row(connection, live.job, attempt, ended=now, cpu_seconds=cpu_seconds)
+            mine = t.versions.c.job == live.job
+            connection.execute(update(t.versions).where(mine).values(_FRESH | {"attempt": attempt + 1}))
+            _next_attempt(live.folder, attempt + 1, micro_batch=part)
+        note(live.folder, "memory full", micro_batch=part)
+        live.begin_again()
+        self._refresh(live)
+        with self._lab.hub.lock:
+            self._lab.hub.version(self._record(live))
+        self._wake_starter.set()
 
     def _find_again(self, live: LiveJob) -> bool:
         """A job that was being started when the server was killed: adopts it, or starts it if no engine ever did."""
@@ -385,6 +410,14 @@ class Jobs:
         for live in self._unfinished.values():
             if live.waits or live.view.state == "starting":
                 self._lab.hub.version(self._record(live))
+
+
+def _next_attempt(folder: Path, attempt: int, **changes: Any) -> None:
+    """Makes a job folder ready for another attempt; checkpoints and events stay."""
+    job: spec.JobSpec = spec.read(folder / "spec.json", spec.JobSpec)
+    spec.write(folder / "spec.json", msgspec.structs.replace(job, attempt=attempt, **changes))
+    for left in ("exit.json", "result.json", "runner.json", "stop"):  # of the attempt before
+        (folder / left).unlink(missing_ok=True)
 
 
 def running_by_gpu(jobs: Jobs) -> dict[int, str]:

@@ -50,6 +50,11 @@ class LiveJob:
         given = self.row["allocation"]
         return msgspec.convert(given, Allocation) if given else Allocation(ranks=1, threads=1)
 
+    def begin_again(self) -> None:
+        """Another attempt of it is queued: what the one before said of its end is no longer so."""
+        self.view.said_end, self.view.state, self.view.reason, self.view.cpu_seconds = False, "starting", "", 0.0
+        self.handle, self.stop_asked = None, False
+
     def new_events(self) -> list[Event]:
         """Looks at the file's size first, which costs next to nothing."""
         try:

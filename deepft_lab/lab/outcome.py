@@ -19,11 +19,14 @@ LEAST_ROOM = 64 * 1024  # bytes; with less the runner cannot write its last file
 
 
 class Outcome(msgspec.Struct, kw_only=True):
+    """`full_memory`: it failed since memory was full, as its worker said or the system, which ended it."""
+
     state: State
     reason: str = ""
     ended: float | None = None
     cpu_seconds: float | None = None
     exit_seen: bool = False
+    full_memory: bool = False
 
 
 def settle(folder: Path, view: Progress) -> Outcome:
@@ -41,6 +44,8 @@ def settle(folder: Path, view: Progress) -> Outcome:
         view.best_epoch = result.best_epoch if result.best_epoch is not None else view.best_epoch
         view.warnings += [warning for warning in result.warnings if warning not in view.warnings]
     if state == "failed":
+        killed = result is None and ending is not None and ending.out_of_memory
+        outcome.full_memory = killed or (result is not None and result.full_memory)
         outcome.reason = (result.reason if result else "") or view.reason or _reason(folder, ending)
     return outcome
 
@@ -48,6 +53,16 @@ def settle(folder: Path, view: Progress) -> Outcome:
 def resumable(folder: Path) -> bool:
     """True where another attempt goes on from a checkpoint."""
     return (folder / spec.CHECKPOINT).is_file()
+
+
+def smaller_part(folder: Path) -> int:
+    """Half of what the job computed at a time, for an attempt that takes less memory; 0 where nothing is less."""
+    told: spec.InParts | None = _read(folder / spec.MEMORY, spec.InParts)
+    job: spec.JobSpec | None = _read(folder / "spec.json", spec.JobSpec)
+    if told is None or job is None:  # it ended before its first batch, which is nothing that smaller ones would mend
+        return 0
+    part = min(told.micro_batch, job.micro_batch or told.micro_batch)
+    return -(-part // 2) if part > 1 else 0
 
 
 def _reason(folder: Path, ending: spec.Exit | None) -> str:
@@ -64,7 +79,7 @@ def _reason(folder: Path, ending: spec.Exit | None) -> str:
     if ending.out_of_memory:
         return (
             "The job ran out of memory and the system ended it. Choose a smaller batch_size or image_size, "
-            "or a machine with more memory."
+            "a smaller network, or a machine with more memory."
         )
     if ending.signal:
         name = _signal_name(ending.signal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import nn
 
 from deepft_lab.records import Prediction, Preview
 from deepft_lab.training.data import Examples, ValidationOrder
-from deepft_lab.training.memory import is_full
+from deepft_lab.training.memory import Parts
 from deepft_lab.training.task import Batch, Figures, Task
 
 PREVIEWS = 12  # images that each evaluation shows
@@ -28,7 +27,7 @@ class Evaluation:
         accelerator: Accelerator,
     ) -> None:  # fmt: skip
         self.task, self.examples, self.batches, self.order = task, examples, batches, order
-        self.accelerator = accelerator
+        self.accelerator, self._parts = accelerator, Parts(order.batch_size)
         count = len(examples)
         shown = sorted({turn * count // PREVIEWS for turn in range(PREVIEWS)}) if count else []
         self._shown = {place: examples.entries[place] for place in shown}
@@ -64,18 +63,13 @@ class Evaluation:
         return result[0]
 
     def _outputs(self, model: nn.Module, batch: Batch) -> list[Any]:
-        """One output an example. Where memory is full the batch is computed in halves: the outputs are the same."""
-        try:
-            return self.task.outputs(model, self.task.prepare(batch.to(self.accelerator.device)))
-        except (RuntimeError, MemoryError) as error:
-            if not is_full(error) or len(batch) == 1:
-                raise
-        # Here the error is gone, and with its traceback the tensors that it held.
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        half = len(batch) // 2
-        return self._outputs(model, batch.part(0, half)) + self._outputs(model, batch.part(half, len(batch)))
+        """One output an example. Where memory is full the batch is computed in parts: the outputs are the same."""
+
+        def of_part(start: int, stop: int) -> list[Any]:
+            part = batch if stop - start == len(batch) else batch.part(start, stop)
+            return self.task.outputs(model, self.task.prepare(part.to(self.accelerator.device)))
+
+        return self._parts.of(of_part, len(batch))
 
     def _preview(self, outputs: dict[int, Any]) -> list[dict[str, Any]]:
         places = sorted(outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import nn
 
+from deepft_lab import spec as job_folder
 from deepft_lab.errors import DeepFTError
 from deepft_lab.spec import JobSpec
 from deepft_lab.training import memory, probe
@@ -24,11 +26,39 @@ _SIZES = (2, 4)  # batch sizes of the probe
 
 def fit(
     spec: JobSpec, folder: Path, task: Task, model: nn.Module, examples: Examples, accelerator: Accelerator, *,
-    steps: int, warn: Callable[[str], None], say: Callable[..., Any],
+    known: int, steps: int, warn: Callable[[str], None], say: Callable[..., Any],
 ) -> int:  # fmt: skip
     """The largest part of a batch that is computed at a time, the same on every rank. Raises DeepFTError.
 
-    One forward pass over two images tells what a step keeps. Where that and half as much again is free twice, as for
+    `known`: that of the attempt before, 0 where there was none. Where memory was full in it, `spec.micro_batch` says
+    how much less this one may take.
+    """
+    part = known or _fitting(spec, folder, task, model, examples, accelerator, steps=steps, warn=warn, say=say)
+    if 0 < spec.micro_batch < part:
+        part = spec.micro_batch
+        norms = any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in model.modules())
+        warn(
+            f"Memory was full: the run was begun again from its last checkpoint, and batches are computed in parts of "
+            f"{part}. {memory.effective_batch(task, norms=norms)}"
+        )
+    if accelerator.is_main_process:
+        note(folder, part)
+    return part
+
+
+def note(folder: Path, part: int) -> None:
+    """Writes down how much is computed at a time, for whoever begins the run again when it is killed for memory."""
+    with contextlib.suppress(OSError):  # a full disk is told where it matters
+        path = folder / job_folder.MEMORY
+        path.parent.mkdir(exist_ok=True)
+        job_folder.write(path, job_folder.InParts(part))
+
+
+def _fitting(
+    spec: JobSpec, folder: Path, task: Task, model: nn.Module, examples: Examples, accelerator: Accelerator, *,
+    steps: int, warn: Callable[[str], None], say: Callable[..., Any],
+) -> int:  # fmt: skip
+    """One forward pass over two images tells what a step keeps. Where that and half as much again is free twice, as for
     nearly every job on a machine of its own, nothing else is done, so that a small job begins at once. Otherwise the
     first rank's probe measures real steps in a process of its own, and the part is halved until it fits.
     """
@@ -70,8 +100,7 @@ def fit(
         norms = any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in model.modules())
         warn(
             f"batch_size = {values['batch_size']} does not fit into the memory that is free ({_words(here)}): each "
-            f"batch is computed in parts of {part}. The effective batch stays the same"
-            f"{'; batch norm takes its statistics from the parts' if norms else ''}."
+            f"batch is computed in parts of {part}. {memory.effective_batch(task, norms=norms)}"
         )
     return part
 

@@ -1,15 +1,15 @@
 """Gradients of a batch, in as many parts as memory needs: one effective batch, whatever the parts.
 
-The mean loss of a batch is the mean of its parts' losses by their sizes, so the step is the same as of the whole but
-for what looks at its neighbours: batch norm takes its statistics from a part, and a loss that counts its known targets
-or its objects does so a part at a time. Ranks take their parts in the same way; each one's batch norm sees its own.
+The mean loss of a batch is the mean of its parts' losses by what each is a mean of (`Task.counted`: examples, known
+targets, boxes), and so it is with the batches of ranks. So the step is the same as of the whole, but for what looks at
+its neighbours: batch norm takes its statistics from a part, and what a detector's loss is a mean of may be known only
+once a part is computed (`Task.part_means`): such parts count by their examples.
 """
 
 from __future__ import annotations
 
-import gc
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from deepft_lab.errors import DeepFTError
-from deepft_lab.training.memory import is_full
-from deepft_lab.training.task import Batch, Task
+from deepft_lab.training.memory import FullMemory, effective_batch, is_full, release
+from deepft_lab.training.task import Batch, Task, at_least
 
 _SPREAD = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: seeds of neighbouring steps lie far apart
 
@@ -30,9 +30,10 @@ class Gradients:
 
     def __init__(
         self, task: Task, accelerator: Accelerator, model: nn.Module, *, micro_batch: int, seed: int, pretrained: bool,
-        warn: Callable[[str], None],
+        warn: Callable[[str], None], note: Callable[[int], None] = lambda part: None,
     ) -> None:  # fmt: skip
-        self.task, self.accelerator, self.model, self.warn = task, accelerator, model, warn
+        """`note` is told of each smaller part."""
+        self.task, self.accelerator, self.model, self.warn, self.note = task, accelerator, model, warn, note
         self.micro_batch, self.seed, self.pretrained = max(1, micro_batch), seed, pretrained
         norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
         self._frozen = [layer for layer in norms if layer.weight is not None and not layer.weight.requires_grad]
@@ -64,38 +65,52 @@ class Gradients:
             except (RuntimeError, MemoryError) as error:
                 if not is_full(error):
                     raise
-                self._refuse_if_smallest(error)
+                self._refuse_if_smallest(error, len(batch))
             # Here the error is gone, and with its traceback the tensors that it held.
             self.micro_batch = -(-min(self.micro_batch, len(batch)) // 2)
             self.model.zero_grad(set_to_none=True)
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            release()
+            self.note(self.micro_batch)
             self.warn(
                 f"Memory was full: from step {step + 1} on a batch is computed in parts of {self.micro_batch}. "
-                f"The effective batch stays the same{'; batch norm sees the parts' if self._norms else ''}."
+                f"{effective_batch(self.task, norms=bool(self._norms))}"
             )
 
     def _of_parts(self, batch: Batch) -> Tensor:
         count = len(batch)
-        parts = -(-count // self.micro_batch)
-        if parts == 1:
-            self._look_at(count)
-            loss = self._loss(batch)
-            self.accelerator.backward(loss)
-            return loss.detach()
-        bounds = [part * count // parts for part in range(parts + 1)]
+        number = -(-count // self.micro_batch)
+        bounds = [place * count // number for place in range(number + 1)]
+        parts = [batch] if number == 1 else [batch.part(start, stop) for start, stop in pairwise(bounds)]
+        weights = self._weights(batch, parts)
         total = torch.zeros((), device=batch.images.device)
-        for start, stop in pairwise(bounds[:-1]):
+        for part, weight in zip(parts[:-1], weights[:-1], strict=True):
             with self.accelerator.no_sync(self.model):  # ranks add their gradients up once, with the last part
-                total += self._part(batch, start, stop)
-        return total + self._part(batch, bounds[-2], bounds[-1])
+                total += self._part(part, weight)
+        return total + self._part(parts[-1], weights[-1])
 
-    def _part(self, batch: Batch, start: int, stop: int) -> Tensor:
-        self._look_at(stop - start)
-        loss = self._loss(batch.part(start, stop)) * ((stop - start) / len(batch))
+    def _part(self, part: Batch, weight: Tensor | float) -> Tensor:
+        self._look_at(len(part))
+        loss = self._loss(part) * weight
         self.accelerator.backward(loss)
         return loss.detach()
+
+    def _weights(self, batch: Batch, parts: list[Batch]) -> Sequence[Tensor | float]:
+        """By what each part's mean loss enters that of the batch: its share of what is counted on all ranks.
+
+        Times the number of ranks, since their gradients are averaged.
+        """
+        ranks = self.accelerator.num_processes
+        if len(parts) == ranks == 1:
+            return [1.0]
+        counts = [self.task.counted(part) for part in parts]
+        known = [count.float() for count in counts if count is not None]
+        if not known:  # examples, of which every rank has as many
+            return [len(part) / len(batch) for part in parts]
+        each = torch.stack(known)
+        whole = each.sum()
+        if ranks > 1:
+            whole = self.accelerator.reduce(whole, "sum")  # type: ignore[assignment]
+        return list((at_least(each) * ranks / at_least(whole)).unbind())
 
     def _loss(self, batch: Batch) -> Tensor:
         with self.accelerator.autocast():
@@ -108,18 +123,18 @@ class Gradients:
             for layer in self._norms:
                 layer.train(self._several)
 
-    def _refuse_if_smallest(self, error: BaseException) -> None:
+    def _refuse_if_smallest(self, error: BaseException, examples: int) -> None:
         values = self.task.values
         where = "The GPU's" if self.accelerator.device.type == "cuda" else "The machine's"
-        if self.accelerator.num_processes > 1:
-            raise DeepFTError(
-                f"{where} memory is full with batch_size = {values.get('batch_size')} a process. Take a smaller "
-                f"batch_size, or gradient_accumulation = {2 * (values.get('gradient_accumulation') or 1)}."
-            ) from error
-        if self.micro_batch == 1:
+        if min(self.micro_batch, examples) == 1:
             raise DeepFTError(
                 f"{where} memory is full with a single image of image_size = {values.get('image_size')}. "
                 "Take a smaller image_size, or a smaller network."
+            ) from error
+        if self.accelerator.num_processes > 1:  # the others wait for the gradients: all begin anew, with smaller parts
+            raise FullMemory(
+                f"{where} memory is full with {min(self.micro_batch, examples)} images at a time a process. Take a "
+                f"smaller batch_size, or gradient_accumulation = {2 * (values.get('gradient_accumulation') or 1)}."
             ) from error
 
 

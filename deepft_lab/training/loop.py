@@ -25,7 +25,7 @@ from torch import nn
 from deepft_lab import params
 from deepft_lab.errors import DeepFTError
 from deepft_lab.spec import JobSpec, Result
-from deepft_lab.training import checkpoints, data, inheriting, material, optimizers, schedules, tasks
+from deepft_lab.training import checkpoints, data, fitting, inheriting, material, optimizers, schedules, tasks
 from deepft_lab.training.averaging import Average
 from deepft_lab.training.evaluation import Evaluation
 from deepft_lab.training.fitting import fit
@@ -125,12 +125,14 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         warn(f"num_gpus is {values['num_gpus']}, but there is room for {ranks} here.")
 
     # How much of a batch memory holds at a time.
-    micro_batch = run.micro_batch or fit(
-        spec, folder, task, bare, found.training, accelerator, steps=total_steps, warn=warn, say=say
-    )
+    micro_batch = fit(
+        spec, folder, task, bare, found.training, accelerator,
+        known=run.micro_batch, steps=total_steps, warn=warn, say=say,
+    )  # fmt: skip
     gradients = Gradients(
-        task, accelerator, model, micro_batch=micro_batch, seed=spec.seed, pretrained=pretrained, warn=warn
-    )
+        task, accelerator, model, micro_batch=micro_batch, seed=spec.seed, pretrained=pretrained,
+        warn=warn, note=lambda part: fitting.note(folder, part),
+    )  # fmt: skip
     if tensors is not None:
         restore(tensors, bare, optimizer, accelerator, average)
         tensors = left = None

@@ -2,25 +2,32 @@
 
 A pass over two images counts what the backward pass keeps (`saved`): cheap, and near enough to see that memory is
 plainly enough, which it mostly is. Only where it is not, a process of its own measures real steps (`probe.py`).
+And what is done where it is full in spite of that: `Parts` for what needs no gradients, `gradients.py` for a step.
 """
 
 from __future__ import annotations
 
+import gc
 import resource
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import torch
 from torch import Tensor, nn
 
+from deepft_lab.errors import DeepFTError
 from deepft_lab.training.task import Batch, Task
 
 PLENTY = 0.5  # share of free memory up to which the estimate is trusted
 FILLED = 0.9  # share of free memory that a run may take
 _SLACK = 1.3  # of the estimate: gradients of activations and work space beside what is kept
 _FULL = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory", "bad allocation")
+
+
+class FullMemory(DeepFTError):
+    """Memory is full in the midst of a run that another attempt may end, in smaller parts."""
 
 
 class Need(NamedTuple):
@@ -35,9 +42,51 @@ class Need(NamedTuple):
 
 def is_full(error: BaseException) -> bool:
     """True for the several ways in which torch says that memory is full."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError, FullMemory)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _FULL)
+
+
+def release() -> None:
+    """Gives back what an error held. Called where it is gone, and with its traceback the tensors."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+class Parts:
+    """Computes what needs no gradients and does not look at its neighbours, at most `most` examples at a time.
+
+    Where memory is full `most` is halved from there on.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def of(self, compute: Callable[[int, int], list[Any]], count: int) -> list[Any]:
+        """What `compute(start, stop)` gives for each of `count` examples."""
+        found: list[Any] = []
+        while len(found) < count:
+            start = len(found)
+            stop = min(count, start + self.most)
+            try:
+                found += compute(start, stop)
+                continue
+            except (RuntimeError, MemoryError) as error:
+                if not is_full(error) or stop - start == 1:
+                    raise
+            self.most = -(-(stop - start) // 2)
+            release()
+        return found
+
+
+def effective_batch(task: Task, *, norms: bool) -> str:
+    """What a person should know of batches that are computed in parts."""
+    differing = ["batch norm takes its statistics from the parts"] * norms
+    if task.part_means:
+        differing.append(task.part_means)
+    same = "nearly the same" if task.part_means else "the same"
+    return f"The effective batch stays {same}{''.join(f'; {words}' for words in differing)}."
 
 
 def free(device: torch.device) -> int:

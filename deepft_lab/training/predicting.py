@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,10 @@ from torch import Tensor
 from deepft_lab.errors import BadImage
 from deepft_lab.records import Prediction
 from deepft_lab.training import checkpoints, tasks
+from deepft_lab.training.memory import Parts
 from deepft_lab.training.pictures import decode, stored_side
+
+TOGETHER = 16  # pictures that go through the network at once, at most
 
 
 class Predictor:
@@ -23,6 +27,7 @@ class Predictor:
         self.model = self.task.build()
         checkpoints.fill(self.model, model_folder, card)
         self.model.eval()
+        self._parts = Parts(TOGETHER)
 
     def warm_up(self) -> None:
         """One empty picture, so that the first real one is not slow."""
@@ -42,6 +47,12 @@ class Predictor:
             found.update(zip(pixels, predictions, strict=True))
         return [found[place] for place in range(len(pictures))]
 
-    def _outputs(self, pictures: list[Tensor]) -> list[object]:
+    def _outputs(self, pictures: list[Tensor]) -> list[Any]:
+        """One output a picture, a few at a time; what is found in one does not hang on the others (`Task.outputs`)."""
+
+        def of_part(start: int, stop: int) -> list[Any]:
+            batch = self.task.test_batch(pictures[start:stop])
+            return self.task.outputs(self.model, self.task.prepare(batch))
+
         with torch.inference_mode():
-            return self.task.outputs(self.model, self.task.prepare(self.task.test_batch(pictures)))
+            return self._parts.of(of_part, len(pictures))

@@ -2,7 +2,7 @@
 
     python -m deepft_lab.training.probe JOB_FOLDER 2 4      ->  {"base": bytes, "sizes": [2, 4], "memory": [...], ...}
 
-Pictures are noise and weights random: neither changes what a step takes. What the probe takes is gone when it ends, and
+Pictures are noise: that does not change what a step takes. What the probe takes is gone when it ends, and
 when it dies of what it takes, the job does not.
 """
 
@@ -58,7 +58,7 @@ def main(folder: Path, sizes: list[int]) -> dict[str, object]:
     import torch
 
     from deepft_lab import manifest as manifests
-    from deepft_lab.training import optimizers, tasks
+    from deepft_lab.training import inheriting, optimizers, tasks
 
     spec = job_folder.read(folder / "spec.json", job_folder.JobSpec)
     torch.set_num_threads(spec.threads)
@@ -67,10 +67,15 @@ def main(folder: Path, sizes: list[int]) -> dict[str, object]:
     device = torch.device("cuda", 0) if on_gpu else torch.device("cpu")
     task = tasks.make(spec.type, spec.template.recipe, spec.values, spec.concepts, exclusive=spec.exclusive)
     manifest = manifests.load(folder / "train.jsonl")
-    model = task.build().to(device)
+    # With its weights, as the run does: what is frozen of a network that has learned takes much less.
+    pretrained = spec.weights is not None or spec.resume_model is not None
+    built = task.build(None if spec.resume_model else spec.weights)
+    if spec.resume_model:
+        inheriting.inherit(task, built, Path(spec.resume_model))
+    model = built.to(device)
     optimizer = optimizers.build(
-        task.plan.optimizer, model, weight_decay=spec.values.get("weight_decay") or 0.0,
-        factor=lambda name: task.lrate_factor(name, pretrained=spec.weights is not None),
+        task.plan.optimizer, model, weight_decay=spec.values.get("weight_decay", task.plan.optimizer.weight_decay),
+        factor=lambda name: task.lrate_factor(name, pretrained=pretrained),
     )  # fmt: skip
     targets = task.targets(manifest)
     precision = spec.values.get("mixed_precision", "auto")

@@ -153,13 +153,22 @@ class _Sink:
 def restore(
     content: dict[str, Any], model: nn.Module, optimizer: Any, accelerator: Accelerator, average: Average | None
 ) -> None:
-    """Puts the tensors of a state back where they were."""
+    """Puts the tensors of a state back where they were. Nothing of the file, which the next state replaces, is kept."""
     model.load_state_dict(content["model"])
-    optimizer.load_state_dict(content["optimizer"])
+    optimizer.load_state_dict(_own(content["optimizer"]))  # it would take tensors as they are, mapped from the file
     if accelerator.scaler is not None and content["scaler"]:
         accelerator.scaler.load_state_dict(content["scaler"])
     if average is not None and content["average"] is not None:
         average.model.load_state_dict(content["average"])
+
+
+def _own(value: Any) -> Any:
+    """The same with copies of all tensors."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: _own(item) for key, item in value.items()}
+    return [_own(item) for item in value] if isinstance(value, list) else value
 
 
 class Remaining:

@@ -58,6 +58,11 @@ class Batch:
         return Batch(*(_changed(getattr(self, field.name), change) for field in dataclasses.fields(self)))
 
 
+def at_least(count: Tensor) -> Tensor:
+    """What a mean divides by: how much counts, or 1 where nothing does."""
+    return torch.where(count > 0, count, torch.ones_like(count))
+
+
 def _changed(value: Any, change: Any) -> Any:
     if isinstance(value, Tensor):
         return change(value)
@@ -169,9 +174,28 @@ class Task(ABC):
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean loss of a prepared batch: a scalar. `model` is called once."""
 
+    def counted(self, batch: Batch) -> Tensor | None:
+        """How much `loss` is a mean of, a scalar: known targets, boxes. None: the examples.
+
+        A loss divides by it, or by 1 where it is 0. By it the parts of a batch and the batches of ranks are put
+        together again, so that their gradients are those of the whole.
+        """
+        return None
+
+    @property
+    def part_means(self) -> str:
+        """In words, what the loss takes a mean of that is known only once a part is computed; empty: nothing.
+
+        Parts then count by their examples, and their gradients are nearly those of the whole.
+        """
+        return ""
+
     @abstractmethod
     def outputs(self, model: nn.Module, batch: Batch) -> list[Any]:
-        """One output an example of a prepared batch, on the CPU: all that `Scorer` and `predictions` need."""
+        """One output an example of a prepared batch, on the CPU: all that `Scorer` and `predictions` need.
+
+        It does not hang on the batch's other examples.
+        """
 
     # -- what they are worth --
 

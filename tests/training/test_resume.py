@@ -187,6 +187,16 @@ REAL: dict[str, dict[str, Any]] = {
         "batch_size": 4,
         "class_weights": "balanced",
     },
+    "embed": {"template": "embedder-mobilenet-v2", **tiny.VALUES, "num_epochs": 8, "batch_size": 4},
+    "transfer": {  # its steps are over vectors, so short that there are many
+        "template": "transfer-linear",
+        "pretrained_weights": "None",
+        "image_size": 32,
+        "num_epochs": 150,
+        "batch_size": 4,
+        "per_item_lrate": 1e-3,
+        "k_folds": 3,
+    },
 }
 PICTURES: dict[str, tuple[Any, Any]] = {
     "detect": (boxed(13), boxed(5, first=100)),

@@ -18,7 +18,7 @@ from deepft_lab.manifest import Manifest
 from deepft_lab.records import ConceptValue, Fault, Prediction
 from deepft_lab.training import architectures, augment, metrics, weights
 from deepft_lab.training.recipes.classifier import Loss
-from deepft_lab.training.task import Batch, Figures, Scorer, Task
+from deepft_lab.training.task import Batch, Figures, Scorer, Task, at_least
 
 UNKNOWN = -1.0  # a target that nobody has stated
 
@@ -127,6 +127,11 @@ class Classify(Task):
             settings = msgspec.structs.replace(settings, label_smoothing=smoothing)
         return loss(logits, targets, settings, exclusive=self.exclusive, balance=self.balanced)
 
+    def counted(self, batch: Batch) -> Tensor | None:
+        settings = self.plan.loss
+        kind = settings.exclusive if self.exclusive else settings.otherwise
+        return WEIGHTS[kind](batch.targets, self.balanced).sum()
+
     def outputs(self, model: nn.Module, batch: Batch) -> list[Tensor]:
         logits = model(batch.images)
         if self.values.get("average_horizontal_flips"):  # linear after the embedding: its mean gives the same
@@ -221,34 +226,43 @@ def loss(logits: Tensor, targets: Tensor, settings: Loss, *, exclusive: bool, ba
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float, balance: Tensor | None = None) -> Tensor:
-    positive = targets.clamp(min=0)
-    total = positive.sum(1, keepdim=True)
-    shares = positive / total.clamp(min=1e-6)
-    shares = shares * (1 - smoothing) + smoothing / targets.shape[1]
-    counted = (total[:, 0] > 0).float()
-    if balance is not None:
-        counted = counted * (positive / total.clamp(min=1e-6) * balance[1].to(logits.device)).sum(1)
+    counted = _weights_of_examples(targets, balance)
+    shares = _shares(targets) * (1 - smoothing) + smoothing / targets.shape[1]
     each = -(shares * functional.log_softmax(logits.float(), 1)).sum(1)
-    return (each * counted).sum() / _at_least(counted.sum())
+    return (each * counted).sum() / at_least(counted.sum())
 
 
 def _binary_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float, balance: Tensor | None = None) -> Tensor:
-    known = (targets >= 0).float()
+    counted = _weights_of_targets(targets, balance)
     low = smoothing / max(targets.shape[1], 2)
     wanted = low + targets.clamp(min=0) * (1 - smoothing)
     each = functional.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")
-    if balance is not None:
-        absent, present = balance.to(logits.device)
-        known = known * torch.lerp(absent.expand_as(targets), present.expand_as(targets), targets.clamp(min=0))
-    return (each * known).sum() / _at_least(known.sum())
+    return (each * counted).sum() / at_least(counted.sum())
 
 
-def _at_least(total: Tensor) -> Tensor:
-    """The sum of weights, or 1 where nothing counts."""
-    return torch.where(total > 0, total, torch.ones_like(total))
+def _weights_of_examples(targets: Tensor, balance: Tensor | None) -> Tensor:
+    """[n]: 0 where no concept is present."""
+    counted = (targets > 0).any(1).float()
+    return counted if balance is None else counted * (_shares(targets) * balance[1].to(targets.device)).sum(1)
+
+
+def _weights_of_targets(targets: Tensor, balance: Tensor | None) -> Tensor:
+    """[n, concepts]: 0 where a target is unknown."""
+    known = (targets >= 0).float()
+    if balance is None:
+        return known
+    absent, present = balance.to(targets.device)
+    return known * torch.lerp(absent.expand_as(targets), present.expand_as(targets), targets.clamp(min=0))
+
+
+def _shares(targets: Tensor) -> Tensor:
+    """What each concept that is present has of its example; the shares of one add up to 1."""
+    positive = targets.clamp(min=0)
+    return positive / positive.sum(1, keepdim=True).clamp(min=1e-6)
 
 
 LOSSES = {"cross_entropy": _cross_entropy, "bce": _binary_cross_entropy}
+WEIGHTS = {"cross_entropy": _weights_of_examples, "bce": _weights_of_targets}  # whose weighted means they are
 
 
 def score(

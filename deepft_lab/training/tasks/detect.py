@@ -19,7 +19,7 @@ from deepft_lab.manifest import Entry, Manifest
 from deepft_lab.records import Fault, FoundRegion, Prediction
 from deepft_lab.training import augment
 from deepft_lab.training.detection import anchors, folding, metrics, network, pictures, published
-from deepft_lab.training.recipes.detector import Dense, Detector
+from deepft_lab.training.recipes.detector import Dense, Detector, Queries
 from deepft_lab.training.task import Batch, Figures, Scorer, Task
 
 if TYPE_CHECKING:
@@ -180,6 +180,16 @@ class Detect(Task):
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         return model(batch.images, batch.sizes, batch.targets)
+
+    def counted(self, batch: Batch) -> Tensor | None:
+        if not isinstance(self.plan.head, Queries):
+            return None
+        return torch.tensor(float(sum(len(target["boxes"]) for target in batch.targets)), device=batch.images.device)
+
+    @property
+    def part_means(self) -> str:
+        exact = isinstance(self.plan.head, Queries)
+        return "" if exact else "the loss is a mean over the places that a part learns from"
 
     def outputs(self, model: nn.Module, batch: Batch) -> list[dict[str, Tensor]]:
         assert batch.sizes is not None

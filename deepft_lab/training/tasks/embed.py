@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from deepft_lab.errors import InvalidParams
 from deepft_lab.records import Fault, Prediction
-from deepft_lab.training import architectures, data, retrieval, weights
+from deepft_lab.training import architectures, data, memory, retrieval, weights
 from deepft_lab.training.recipes.embedder import Margin
-from deepft_lab.training.task import Batch, Figures
+from deepft_lab.training.task import Batch, Figures, at_least
 from deepft_lab.training.tasks import classify
 
 REFERENCES = 2000  # training inputs among which `knn_accuracy` looks for neighbours, evenly drawn where there are more
@@ -60,6 +60,11 @@ class Embed(classify.Classify):
         _, logits = model(batch.images)
         return self._loss(logits, batch.targets)
 
+    def counted(self, batch: Batch) -> Tensor | None:
+        if self.plan.margin is not None:
+            return _shares(batch.targets, self.balanced).sum()
+        return super().counted(batch)
+
     def _loss(self, logits: Tensor, targets: Tensor, smoothing: float | None = None) -> Tensor:
         if self.plan.margin is not None:
             return angular_margin(logits, targets, self.margin, self.balanced)
@@ -92,13 +97,16 @@ class Embed(classify.Classify):
             return None
         count = min(REFERENCES, len(self.training))
         chosen = [turn * len(self.training) // count for turn in range(count)]
-        found, model = [], self._evaluated
-        device, size = next(model.parameters()).device, max(2, int(self.values["batch_size"]))
+        training, model = self.training, self._evaluated
+        device = next(model.parameters()).device
+
+        def embedded(start: int, stop: int) -> list[Tensor]:
+            batch = training.__getitems__([(example, 0, 0) for example in chosen[start:stop]])
+            return list(model(self.prepare(batch.to(device)).images)[0].float().cpu())
+
         with torch.inference_mode():
-            for start in range(0, count, size):
-                batch = self.training.__getitems__([(example, 0, 0) for example in chosen[start : start + size]])
-                found.append(model(self.prepare(batch.to(device)).images)[0].float().cpu())
-        return torch.cat(found), self.training.targets[chosen]
+            found = memory.Parts(int(self.values["batch_size"])).of(embedded, count)
+        return torch.stack(found), training.targets[chosen]
 
     def predictions(self, outputs: Sequence[Any]) -> list[Prediction]:
         return [Prediction(embedding=embedding.tolist()) for embedding, _ in outputs]
@@ -188,7 +196,12 @@ def angular_margin(cosines: Tensor, targets: Tensor, settings: Margin, balance: 
     wider = torch.where(beyond, cosines - math.sin(settings.margin) * settings.margin, wider)
     logits = settings.scale * torch.where(positive, wider, cosines)
     logs = functional.log_softmax(logits.masked_fill(unknown, torch.finfo(logits.dtype).min), 1)
-    weights = positive.float() if balance is None else positive * balance[1].to(logits.device)
-    shares = weights / positive.sum(1, keepdim=True).clamp(min=1)
-    total = shares.sum()
-    return -(logs.masked_fill(~positive, 0.0) * shares).sum() / torch.where(total > 0, total, torch.ones_like(total))
+    shares = _shares(targets, balance)
+    return -(logs.masked_fill(~positive, 0.0) * shares).sum() / at_least(shares.sum())
+
+
+def _shares(targets: Tensor, balance: Tensor | None) -> Tensor:
+    """[n, concepts]: what each concept that is present has of the loss."""
+    positive = targets > 0.5
+    weights = positive.float() if balance is None else positive * balance[1].to(targets.device)
+    return weights / positive.sum(1, keepdim=True).clamp(min=1)

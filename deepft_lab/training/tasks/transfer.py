@@ -14,7 +14,7 @@ import numpy
 import torch
 from torch import Tensor, nn
 
-from deepft_lab.training import architectures, data, k_fold, weights
+from deepft_lab.training import architectures, data, k_fold, memory, weights
 from deepft_lab.training.recipes.classifier import Classifier
 from deepft_lab.training.task import Batch, Figures, Scorer, Task
 from deepft_lab.training.tasks import classify
@@ -96,13 +96,15 @@ class Transfer(classify.Classify):
 
     def _vectors(self, model: Network, examples: data.Examples) -> Tensor | None:
         device = next(model.parameters()).device
-        found = []
+
+        def embedded(start: int, stop: int) -> list[Tensor]:
+            batch = examples.__getitems__([(place, 0, 0) for place in range(start, stop)])
+            return list(model.trunk(self.prepare(batch.to(device)).images).float().cpu())
+
         model.eval()
         with torch.inference_mode():
-            for start in range(0, len(examples), _PICTURES):
-                keys = [(place, 0, 0) for place in range(start, min(start + _PICTURES, len(examples)))]
-                found.append(model.trunk(self.prepare(examples.__getitems__(keys).to(device)).images).float().cpu())
-        return torch.cat(found).clone() if found else None
+            found = memory.Parts(_PICTURES).of(embedded, len(examples))
+        return torch.stack(found).clone() if found else None
 
     def scorer(self, targets: Tensor) -> Scorer:
         return _Scorer(self, targets)
