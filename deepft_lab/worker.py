@@ -1,4 +1,4 @@
-"""The main of a rank: `python -m deepft_lab.worker JOB_FOLDER`, started by `accelerate launch`.
+"""The main of a rank: `python -m deepft_lab.worker JOB_FOLDER | --wait`, started by `accelerate launch`.
 
 The first rank writes events.jsonl and result.json. Whatever goes wrong ends as a reason in words. SIGTERM ends it, and
 SIGUSR1 has it write its state and go on, each after the step in hand.
@@ -117,5 +117,14 @@ def _print(kind: str, step: int, data: dict[str, Any]) -> None:
         print(f"finished after step {step}; the best is epoch {data['best_epoch']}", flush=True)
 
 
+def _awaited() -> Path:
+    """The folder of a job for which this process was started ahead."""
+    from deepft_lab.engines import handover
+    from deepft_lab.training import ahead
+
+    ahead.prepare()
+    return handover.wait()
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).absolute()))
+    sys.exit(main(_awaited() if sys.argv[1] == "--wait" else Path(sys.argv[1]).absolute()))

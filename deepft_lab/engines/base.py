@@ -39,10 +39,18 @@ class Engine(Protocol):
         """Starts the job of a folder that holds its complete spec. Returns a handle: text that finds it again."""
         ...
 
+    def prepare(self, running: Sequence[Allocation]) -> None:
+        """Somebody is about to train, beside these jobs: what makes the next start quick may be done. Never fails."""
+        ...
+
     def poll(self, handle: str, folder: Path) -> bool:
         """True while any process of the job lives. Then `exit.json` is there, unless the runner itself was killed."""
         ...
 
     def cancel(self, handle: str, folder: Path) -> None:
         """Ends every process of the job and returns when they are gone (within 5 s)."""
+        ...
+
+    def close(self) -> None:
+        """Ends what `prepare` has started. Jobs go on."""
         ...

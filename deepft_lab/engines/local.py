@@ -23,6 +23,7 @@ import yaml
 from deepft_lab import spec as job_folder
 from deepft_lab.engines import processes, runner
 from deepft_lab.engines.base import Allocation
+from deepft_lab.engines.spares import Spares
 from deepft_lab.errors import DeepFTError
 from deepft_lab.records import Gpu, Machine
 
@@ -32,12 +33,16 @@ _GPU_SECONDS = 2.0  # how long an answer of nvidia-smi is good for
 
 
 class LocalEngine:
-    """Starts, watches and ends jobs on this machine. Safe to call from several threads."""
+    """Starts, watches and ends jobs on this machine. Safe to call from several threads.
+
+    `spare_seconds`: how long processes that :meth:`prepare` started wait for a job. 0: it starts none.
+    """
 
     name = "local"
 
-    def __init__(self, store_path: str | Path = ".") -> None:
+    def __init__(self, store_path: str | Path = ".", spare_seconds: float = 0.0) -> None:
         self.store_path = Path(store_path)
+        self.spares = Spares(spare_seconds)
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
         self._gpus: tuple[float, list[Gpu]] | None = None
@@ -78,21 +83,25 @@ class LocalEngine:
         job_folder.write_whole(folder / "accelerate.yaml", settings.encode())
         for left in ("exit.json", "result.json", "stop"):  # of an attempt before
             (folder / left).unlink(missing_ok=True)
-        with (folder / "log.txt").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "deepft_lab.engines.runner", str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, processes.VARIABLE: spec.job, **import_path()},
-                start_new_session=True,
-            )
+        process = self.spares.take(spec, folder, _environment()) or _start(spec, folder)
         handle = processes.identity(process.pid)
         if not handle:
             raise DeepFTError(f"The runner of job {spec.job} ended at once; {folder / 'log.txt'} says why.")
         with self._lock:
             self._children[process.pid] = process
         return handle
+
+    def prepare(self, running: Sequence[Allocation]) -> None:
+        """Starts processes that wait for a job, where one of one rank has a place: so none while a CPU trains."""
+        if not self.spares.missing():
+            return
+        place = self.allocate(1, running)
+        if place is not None:
+            gpus = [gpu.index for gpu in self.gpus()]  # which of them becomes known with the job
+            self.spares.prepare(msgspec.structs.replace(place, gpus=gpus), _environment())
+
+    def close(self) -> None:
+        self.spares.close()
 
     def poll(self, handle: str, folder: Path) -> bool:
         self._reap()
@@ -127,6 +136,23 @@ class LocalEngine:
     def _reap(self) -> None:
         with self._lock:
             self._children = {pid: child for pid, child in self._children.items() if child.poll() is None}
+
+
+def _start(spec: job_folder.JobSpec, folder: Path) -> subprocess.Popen[bytes]:
+    """The runner of a job that has no processes yet."""
+    with (folder / "log.txt").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "deepft_lab.engines.runner", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**_environment(), processes.VARIABLE: spec.job},
+            start_new_session=True,
+        )
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, **import_path()}
 
 
 def cores() -> int:

@@ -15,12 +15,14 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from deepft_lab import spec as job_folder
 from deepft_lab.engines import processes
+from deepft_lab.engines.base import Allocation
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 LOG_LINES = 12  # of the log, as the message of exit.json
@@ -37,13 +39,35 @@ WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 def main(folder: Path) -> int:
     """Runs the job of a folder to its end. Returns 0; how the job went stands in exit.json."""
     started = time.time()
+    lead()
+    write_identity(folder, started)
+    spec = job_folder.read(folder / "spec.json", job_folder.JobSpec)
+    return attend(spec, folder, started, lambda: _launch(spec, folder))
+
+
+def lead() -> None:
+    """Makes this process the head of a session to which every orphan below it comes."""
     if os.getsid(0) != os.getpid():
         os.setsid()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    job_folder.write(folder / "runner.json", {"process": processes.identity(os.getpid()), "started": started})
-    spec = job_folder.read(folder / "spec.json", job_folder.JobSpec)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # by the launcher too, which inherits it: only ranks listen to it
 
+
+def write_identity(folder: Path, started: float) -> None:
+    job_folder.write(folder / "runner.json", {"process": processes.identity(os.getpid()), "started": started})
+
+
+def attend(
+    spec: job_folder.JobSpec, folder: Path, started: float, launch: Callable[[], int],
+    collect: Callable[[], None] = lambda: None,
+) -> int:  # fmt: skip
+    """Starts the launcher by `launch`, which gives its pid, sees the job to its end and writes exit.json.
+
+    `collect` is called when every process has ended, and brings what they printed elsewhere into the log.
+    """
     told_to_end: list[int] = []
 
     def end(number: int, frame: object) -> None:
@@ -51,16 +75,13 @@ def main(folder: Path) -> int:
         _kill(spec.job)
 
     signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # by the launcher too, which inherits it: only ranks listen to it
-
     kills_before = _memory_kills()
-    launcher = _launch(spec, folder)
+    launcher = launch()
     if told_to_end:  # before there was anything to kill
         _kill(spec.job)
     status = _wait(launcher)
     processes.kill_carriers(spec.job, reap=True)
+    collect()
 
     code = os.waitstatus_to_exitcode(status)
     tail = _tail(folder / "log.txt")
@@ -81,48 +102,59 @@ def main(folder: Path) -> int:
 
 def command(spec: job_folder.JobSpec, folder: Path) -> list[str]:
     """`accelerate launch` with everything stated, so that no default of the user's own changes the run."""
-    options = ["--config_file", str(folder / "accelerate.yaml")]
+    options: list[str] = []
     if spec.ranks > 1:
         # On CPUs too: `--cpu --num_processes 2` starts one process without a word.
         options += ["--multi_gpu", "--main_process_port", "0"]
-    return [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", WORKER, str(folder)]
+    return launch_command(str(folder / "accelerate.yaml"), str(folder), options)
 
 
-def launcher_settings(spec: job_folder.JobSpec) -> dict[str, object]:
+def launch_command(settings: str, argument: str, options: Sequence[str] = ()) -> list[str]:
+    """`accelerate launch` of the worker by a file of settings; `argument` is the worker's."""
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", settings, *options]
+    return [*launcher, "-m", WORKER, argument]
+
+
+def launcher_settings(place: job_folder.JobSpec | Allocation) -> dict[str, object]:
     """The content of accelerate.yaml."""
-    gpus = bool(spec.gpus)
+    gpus = bool(place.gpus)
     return {
         "compute_environment": "LOCAL_MACHINE",
         "debug": False,
-        "distributed_type": "MULTI_GPU" if spec.ranks > 1 else "NO",
+        "distributed_type": "MULTI_GPU" if place.ranks > 1 else "NO",
         "downcast_bf16": "no",
         "gpu_ids": "all",  # CUDA_VISIBLE_DEVICES says which
         "machine_rank": 0,
         "main_training_function": "main",
         "mixed_precision": "no",  # the worker chooses: bf16 where the GPU has it
         "num_machines": 1,
-        "num_processes": spec.ranks,
+        "num_processes": place.ranks,
         "rdzv_backend": "static",
         "same_network": True,
-        "use_cpu": not gpus and spec.ranks == 1,
+        "use_cpu": not gpus and place.ranks == 1,
     }
 
 
 def environment(spec: job_folder.JobSpec) -> dict[str, str]:
     """The job's environment: its id, its threads, its GPUs."""
-    variables = {
+    return variables(spec, spec.job)
+
+
+def variables(place: job_folder.JobSpec | Allocation, job: str) -> dict[str, str]:
+    """The environment of a job at a place."""
+    found = {
         **os.environ,
-        processes.VARIABLE: spec.job,
-        "CUDA_VISIBLE_DEVICES": ",".join(map(str, spec.gpus)),
-        "ACCELERATE_USE_CPU": str(not spec.gpus).lower(),
+        processes.VARIABLE: job,
+        "CUDA_VISIBLE_DEVICES": ",".join(map(str, place.gpus)),
+        "ACCELERATE_USE_CPU": str(not place.gpus).lower(),
         "PYTHONUNBUFFERED": "1",
         **ALLOCATOR,
         **WAITING,
-        **thread_counts(spec.threads),
+        **thread_counts(place.threads),
     }
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "ACCELERATE_MIXED_PRECISION"):
-        variables.pop(name, None)  # of a launcher that the server itself may stand under
-    return variables
+        found.pop(name, None)  # of a launcher that the server itself may stand under
+    return found
 
 
 def thread_counts(threads: int) -> dict[str, str]:
@@ -192,11 +224,19 @@ def _count(path: Path) -> int:
     return 0
 
 
-if __name__ == "__main__":
+@contextlib.contextmanager
+def failing_in_words(folder: Path, wanted: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """What a runner cannot do for lack of room or of a file is told in exit.json, where that is still `wanted`."""
     try:
-        sys.exit(main(Path(sys.argv[1]).absolute()))
+        yield
     except (OSError, msgspec.MsgspecError) as error:
-        job_folder.write(
-            Path(sys.argv[1]) / "exit.json", job_folder.Exit(code=1, message=f"The runner failed: {error}")
-        )
+        if wanted():
+            ending = job_folder.Exit(code=1, message=f"The runner failed: {error}")
+            job_folder.write(folder / "exit.json", ending)
         raise
+
+
+if __name__ == "__main__":
+    job = Path(sys.argv[1]).absolute()
+    with failing_in_words(job):
+        sys.exit(main(job))

@@ -367,6 +367,8 @@ class Jobs:
                 self._lab.hub.changed(version.owner, version.app, "versions")
             self._tell_queue()
         self._wake_starter.set()
+        if live.handle:  # who has seen one end trains another
+            self._lab.expect_training()
 
     def _mark_deleted(self, job: str) -> None:
         """For a version that had ended before."""

@@ -63,6 +63,7 @@ class Lab:
         predictor_idle_seconds: float = 300.0,
         cache_path: str | Path | None = None,
         cache_bytes: int = 0,
+        warm_worker_seconds: float = 0.0,
     ) -> None:
         self.path = Path(store_path).expanduser().absolute()
         self.jobs_path = self.path / "jobs"
@@ -81,7 +82,7 @@ class Lab:
         if engine is None:
             from deepft_lab.engines.local import LocalEngine
 
-            engine = LocalEngine(self.path)
+            engine = LocalEngine(self.path, spare_seconds=warm_worker_seconds)
         if catalog is None:
             from deepft_lab.catalog import Catalog
 
@@ -109,6 +110,7 @@ class Lab:
         self.hub.close()
         self.pictures.close()
         self.predictors.close()
+        self.engine.close()
         self.database.close()
 
     @property
@@ -180,6 +182,12 @@ class Lab:
 
     role = _access.role
     subscribe = _stream.subscribe
+
+    def expect_training(self) -> None:
+        """Somebody is about to train: the engine may get ready for it, unless jobs wait for a place as it is."""
+        jobs = self.jobs.unfinished
+        if not any(live.waits for live in jobs):
+            self.engine.prepare([*(live.allocation for live in jobs), *self.quotes.taken])
 
     # -- files, for the use-cases --
 

@@ -44,6 +44,7 @@ def templates(lab: Lab, caller: Caller) -> TemplateList:
 
 def check_params(lab: Lab, caller: Caller, *, template: str, body: CheckParams) -> CheckedParams:
     """What the form shows while a person types: every fault, the learning rate of a step, the steps."""
+    lab.expect_training()
     found = lab.catalog.get(template)
     values, faults = recipes.check(found, body.values)
     gpus = values.get("num_gpus")

@@ -20,6 +20,7 @@ from deepft_lab.server.service import Service
 # The lab's imports take half a second of CPU: let the server answer its first requests before them.
 OPEN_AFTER_SECONDS = 0.2
 LOOK_MILLISECONDS = 1000
+WARM_WORKER_SECONDS = 900.0
 
 
 class DeepFTLab(ExtensionApp):
@@ -60,6 +61,11 @@ class DeepFTLab(ExtensionApp):
     cache_bytes = Integer(
         0, min=0, help="What that folder may take, in bytes. 0: half of the disk's free room, at most 50 GB."
     ).tag(config=True)
+    warm_worker_seconds = Float(
+        help="While somebody sets up a model or a training has ended, a worker that has imported everything is kept "
+        "ready, so that the next training begins within a second. It takes about 0.7 GiB and ends after this many "
+        "seconds without a job. 0: none is kept, which is the default on a JupyterHub."
+    ).tag(config=True)
     max_file_bytes = Integer(2 * 1024**3, help="The largest file that may be uploaded, in bytes.").tag(config=True)
     idle_seconds = Float(
         0.0,
@@ -77,6 +83,10 @@ class DeepFTLab(ExtensionApp):
     @default("user_name")
     def _default_user_name(self) -> str:
         return os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
+
+    @default("warm_worker_seconds")
+    def _default_warm_worker_seconds(self) -> float:
+        return 0.0 if any(name.startswith("JUPYTERHUB_") for name in os.environ) else WARM_WORKER_SECONDS
 
     # -- life --
 
@@ -119,6 +129,7 @@ class DeepFTLab(ExtensionApp):
             predictor_idle_seconds=self.predictor_idle_seconds,
             cache_path=self.cache_path,
             cache_bytes=self.cache_bytes,
+            warm_worker_seconds=self.warm_worker_seconds,
         )
         lab.on_shutdown = self.end_when_idle
         lab.start()

@@ -79,6 +79,8 @@ class SmallEngine:
         self.places = places
         self.gpu_count = gpus
         self.children: list[subprocess.Popen[bytes]] = []
+        self.prepared: list[list[Allocation]] = []  # what ran each time that somebody was about to train
+        self.closed = False
         self._engines.append(self)
 
     @classmethod
@@ -103,6 +105,12 @@ class SmallEngine:
         if len(running) >= self.places or (self.gpu_count and not free):
             return None
         return Allocation(ranks=1, threads=1, gpus=free[:1])
+
+    def prepare(self, running: Sequence[Allocation]) -> None:
+        self.prepared.append(list(running))
+
+    def close(self) -> None:
+        self.closed = True
 
     def submit(self, folder: Path) -> str:
         child = subprocess.Popen([sys.executable, "-c", RUNNER, str(folder), self.script], start_new_session=True)

@@ -28,3 +28,9 @@ def make(
     plan = recipes.settled(recipes.read(recipe, model_type), values)
     plan = with_level(plan, values.get("augmentation", "template"))
     return kind(plan, values, concepts, exclusive=exclusive)
+
+
+def load() -> None:
+    """Imports every task: for a process that is started before its job is known."""
+    for module, _ in _TASKS.values():
+        import_module(f"{__name__}.{module}")
