@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,10 @@ MOST_EVENTS = 4000  # step events of a run
 FORWARD_SHARE = (
     1 / 3
 )  # of a training step's time, that the forward pass alone takes: a guess before the first evaluation
-_QUOTE_STEPS = 3  # after which the rate is worth a quote
+RECENT_SECONDS = 10.0  # over which the rate follows a change
+_QUOTE_STEPS = 3  # after which the rate is worth a quote ...
+_QUOTE_KNOWN = 3.0  # ... once it stands on so many seconds, ...
+_QUOTE_SHARE = 0.1  # ... or on this share of the steps
 _QUOTE_SECONDS = 10.0  # between two quotes at least ...
 _QUOTE_CHANGE = 0.1  # ... and only where the figures have moved by this share
 
@@ -34,7 +38,8 @@ class Progress:
         self.apart = max(1, -(-steps // MOST_EVENTS))  # steps between two events, rounded up
         self.first_step = self.last_step = step
         self.last_time = self.quote_time = time.monotonic()
-        self.measured = 0  # reports that the rate stands on
+        self.measured = 0  # reports that the rate stands on, ...
+        self.known = 0.0  # ... and their seconds
         self.seconds_a_step: float | None = None
         self.evaluation_seconds: float | None = None
         self.warm_up: float | None = None  # seconds of the first step, where the network is compiled
@@ -54,12 +59,17 @@ class Progress:
     def report(self, step: int, *, epoch: int, loss: float, lrate: float) -> None:
         now = time.monotonic()
         if step > self.last_step:
-            recent = (now - self.last_time) / (step - self.last_step)
-            # A mean that leans to the recent past: steady enough to read, and quick to follow a change. The first step
-            # is slower than all others, so the second report forgets it.
+            # The mean of the first seconds, then one that leans to the recent past: steady enough to read, and it
+            # follows a change. The first step is slower than all others, so the second report forgets it.
             self.measured += 1
-            old = self.seconds_a_step if self.measured > 2 else None
-            self.seconds_a_step = recent if old is None else 0.7 * old + 0.3 * recent
+            took = now - self.last_time
+            recent = took / (step - self.last_step)
+            if self.seconds_a_step is None or self.measured <= 2:
+                self.seconds_a_step, self.known = recent, took
+            else:
+                self.known += took
+                weight = max(took / self.known, 1 - math.exp(-took / RECENT_SECONDS))
+                self.seconds_a_step += weight * (recent - self.seconds_a_step)
         rate = self.seconds_a_step
         resources = self._resources()
         left = self._seconds_left(step, epoch)
@@ -74,7 +84,9 @@ class Progress:
             **resources,
         )
         self.last_time, self.last_step = now, step
-        if left is not None and self.measured > 1 and step - self.first_step >= _QUOTE_STEPS:
+        done = step - self.first_step
+        enough = self.known >= _QUOTE_KNOWN or done >= _QUOTE_SHARE * (self.steps - self.first_step)
+        if left is not None and self.measured > 1 and done >= _QUOTE_STEPS and enough:
             self._quote(step, left, resources.get("gpu_memory"))
 
     def evaluated(self, seconds: float) -> None:

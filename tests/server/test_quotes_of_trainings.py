@@ -38,9 +38,9 @@ def test_a_quote_in_python_is_of_the_training_that_follows(lab: Any, tmp_path: P
 
 def test_a_quote_over_http_answers_at_once_and_can_be_given_up(lab: Any, http: httpx.Client, tmp_path: Path) -> None:
     app = lab.create_app("quoted-http")
-    small_model(app, tmp_path, epochs=1000)
+    small_model(app, tmp_path, epochs=600)
     url = API.format(owner=app.owner, app=app.id)
-    values = {"pretrained_weights": "None", "image_size": 32, "num_epochs": 1000, "batch_size": 4}
+    values = {"pretrained_weights": "None", "image_size": 32, "num_epochs": 600, "batch_size": 4}
     body = {"template": "classifier-mobilenet-v2", "values": values, "dataset": "all"}
     begun = time.monotonic()
     answer = http.post(url, json=body)
