@@ -1,4 +1,7 @@
-"""Memory that is really full: a process whose address space is limited halves its parts and ends its training."""
+"""Memory that is really full: a process whose address space is limited halves its parts and ends its training.
+
+Of several processes the one that is full ends all, and the job is begun again in smaller parts.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import job_folders
+import msgspec
 import pytest
 from coloured import coloured
+
+from deepft_lab import spec
+from deepft_lab.engines.local import LocalEngine
+from deepft_lab.events import EventReader, fold
+from deepft_lab.lab import outcome
 
 LIMITED = """
 import json, resource, sys
@@ -67,7 +77,7 @@ def limited(folder: Path, megabytes: int, how: str) -> tuple[str, list[str]]:
 def test_a_step_that_does_not_fit_is_begun_again_in_smaller_parts(tmp_path: Path) -> None:
     outcome, warnings = limited(tmp_path, 330, "blind")
     assert outcome == "trained"
-    assert any("Memory was full: from step 1 on" in words and "batch norm sees" in words for words in warnings)
+    assert any("Memory was full: from step 1 on" in words and "batch norm takes" in words for words in warnings)
 
 
 @pytest.mark.timeout(240)
@@ -76,3 +86,63 @@ def test_a_batch_that_will_not_fit_is_split_before_the_first_step(tmp_path: Path
     assert outcome == "trained"
     assert any("does not fit into the memory that is free" in words for words in warnings), warnings
     assert not any("Memory was full" in words for words in warnings), warnings
+
+
+# Stands for a second process whose memory is full from the fourth step on, for all but two images at a time. The state
+# is written after every step.
+FULL = """
+import os, sys
+if os.environ.get("RANK") and "deepft_lab.worker" in sys.orig_argv:
+    import torch
+    from deepft_lab.training import gradients, state
+    state.EVERY, state.SHARE = 0.0, 1e9
+    of, loss = gradients.Gradients.of, gradients.Gradients._loss
+
+    def noted(self, batch, step):
+        self.at = step
+        return of(self, batch, step)
+
+    def full(self, batch):
+        if os.environ["RANK"] == "1" and self.at >= 3 and len(batch) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return loss(self, batch)
+
+    gradients.Gradients.of, gradients.Gradients._loss = noted, full
+"""
+
+
+@pytest.mark.timeout(300)
+def test_of_two_processes_one_is_full_and_both_go_on_from_the_checkpoint_in_smaller_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(FULL)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    folder, engine = tmp_path / "job", LocalEngine(tmp_path)
+    job = job_folders.make(
+        folder, coloured(16), coloured(4, first=500), threads=1, ranks=2, num_gpus=2, batch_size=4, num_epochs=3,
+        pretrained_weights="None", image_size=32, warmup_iters=0,
+    )  # fmt: skip
+    ended: list[spec.Result] = []
+    for attempt in (1, 2):
+        handle, end = engine.submit(folder), time.monotonic() + 140
+        try:
+            while engine.poll(handle, folder):
+                assert time.monotonic() < end, (folder / "log.txt").read_text()[-3000:]
+                time.sleep(0.1)
+        finally:
+            engine.cancel(handle, folder)
+        ended.append(spec.read(folder / "result.json", spec.Result))
+        if attempt == 1:
+            part = outcome.smaller_part(folder)
+            spec.write(folder / "spec.json", msgspec.structs.replace(job, attempt=2, micro_batch=part))
+    full, trained = ended
+    assert (full.outcome, full.full_memory, part) == ("failed", True, 2)
+    assert "memory is full with 4 images at a time" in full.reason  # and not that another process is missed
+    assert trained.outcome == "trained"
+    assert any("begun again" in words and "parts of 2" in words for words in trained.warnings)
+    events = EventReader(folder / "events.jsonl").read()
+    assert [event.data["reason"] for event in events if event.kind == "failed"] == [full.reason]
+    assert next(event for event in events if event.kind == "resumed").data == {"from_step": 3}
+    steps = [event.step for event in fold(events) if event.kind == "epoch"]
+    assert steps == [2, 4, 6]

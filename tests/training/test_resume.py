@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -25,7 +26,7 @@ from deepft_lab.engines.local import LocalEngine
 from deepft_lab.errors import DeepFTError
 from deepft_lab.events import EventReader, fold
 from deepft_lab.records import Event
-from deepft_lab.training import checkpoints, gradients, signals, state
+from deepft_lab.training import averaging, checkpoints, gradients, signals, state
 
 TRAINING, VALIDATION = coloured(21), coloured(6, first=1000)
 VARIANTS: list[dict[str, Any]] = [{}, {"ema": 0.9}, {"gradient_accumulation": 2, "early_stopping_patience": 1}]
@@ -166,6 +167,41 @@ def test_a_checkpoint_of_other_processes_is_refused_in_words(tmp_path: Path) -> 
     (tmp_path / state.LAST).write_bytes(b"torn")
     with pytest.raises(DeepFTError, match="cannot be read"):
         state.States(tmp_path).read(1)
+
+
+def test_nothing_of_a_restored_run_lies_in_the_file_that_it_was_read_from(tmp_path: Path) -> None:
+    import torch
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(cpu=True)
+
+    def made() -> tuple[torch.nn.Module, torch.optim.Optimizer, averaging.Average]:
+        torch.manual_seed(1)
+        model = torch.nn.Linear(64, 64)
+        return model, torch.optim.AdamW(model.parameters(), lr=0.1, fused=True), averaging.Average(model, 0.9)
+
+    def numbers(model: torch.nn.Module, optimizer: torch.optim.Optimizer, average: averaging.Average) -> list[Any]:
+        kept = [tensor for state in optimizer.state.values() for tensor in state.values()]
+        return [tensor.tolist() for tensor in (*model.parameters(), *average.model.parameters(), *kept)]
+
+    model, optimizer, average = made()
+    model(torch.ones(2, 64)).square().sum().backward()
+    optimizer.step()
+    average.update(1)
+    wanted = numbers(model, optimizer, average)
+    states = state.States(tmp_path)
+    assert not states.write(state.Run(step=1), model, optimizer, accelerator, average)
+    found = state.States(tmp_path).read(1)
+    assert found is not None
+    model, optimizer, average = made()
+    state.restore(found[1], model, optimizer, accelerator, average)
+    size = (tmp_path / state.LAST).stat().st_size
+    with (tmp_path / state.LAST).open("r+b") as file:  # what is mapped and was not touched yet changes with it
+        file.write(b"\xff" * size)
+    assert numbers(model, optimizer, average) == wanted
+    del found
+    gc.collect()
+    assert "last.pt" not in Path("/proc/self/maps").read_text()
 
 
 # -- real processes -----------------------------------------------------------------------------
