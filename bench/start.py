@@ -1,10 +1,11 @@
-"""From the call to the first training step: <= 2 s beyond the imports of launcher and worker and the weights.
+"""From the call to the first training step: <= 2 s beyond imports and weights; with a warm worker <= 1 s in all.
 
     python bench/start.py [--rounds 5]
 
 A whole job on ants and bees as the engine starts it: runner, `accelerate launch`, worker; until its `started` event,
 which comes right before the first step. The pictures are in the cache, as they are from the second run of a dataset on;
-the first run is shown too. Imports are timed in processes of their own, in turns with the jobs.
+the first run is shown too. Imports are timed in processes of their own, in turns with the jobs. Warm is the same job,
+handed to processes that were started ahead and have imported everything.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ import msgspec
 
 from deepft_lab import spec
 from deepft_lab.engines import runner
-from deepft_lab.engines.local import LocalEngine
+from deepft_lab.engines.local import LocalEngine, cores
 from deepft_lab.events import EventReader
 
 LIMIT = 2.0
+WARM_LIMIT = 1.0
 IMPORTS = {
     "runner": "import deepft_lab.engines.runner",
     "launcher": "import accelerate.commands.launch, torch",
@@ -53,10 +55,10 @@ def loading(job: spec.JobSpec) -> float:
     return float(subprocess.run(command, check=True, env=runner.environment(job), capture_output=True).stdout)
 
 
-def until_started(job: spec.JobSpec, folder: Path) -> float:
+def until_started(engine: LocalEngine, folder: Path) -> float:
     """Seconds from the call to the `started` event; the job is ended then."""
-    engine, events = LocalEngine(folder), EventReader(folder / "events.jsonl")
     (folder / "events.jsonl").unlink(missing_ok=True)
+    events = EventReader(folder / "events.jsonl")
     begun = time.time()
     handle = engine.submit(folder)
     try:
@@ -73,6 +75,17 @@ def until_started(job: spec.JobSpec, folder: Path) -> float:
         engine.cancel(handle, folder)
 
 
+def warmed(engine: LocalEngine) -> LocalEngine:
+    """The engine, when it has a worker that has imported everything."""
+    engine.prepare([])
+    deadline = time.monotonic() + 60
+    while not engine.spares.ready():
+        if time.monotonic() > deadline:
+            sys.exit("no worker can be kept ready here: 4 GiB of memory must be free")
+        time.sleep(0.05)
+    return engine
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -84,25 +97,33 @@ def main() -> None:
     os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
     photos = job_folders.photos(shared / "data" / "classify-antsbees" / "train")
     photos = [(content, labels) for content, labels in photos if content[:3] != b"GIF"]
-    took: dict[str, list[float]] = {name: [] for name in (*IMPORTS, "weights", "job")}
+    took: dict[str, list[float]] = {name: [] for name in (*IMPORTS, "weights", "job", "warm job")}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "job"
         weights = [shared / "jupyter" / "deepft-lab" / "weights"]
         job = job_folders.make(folder, photos[:-40], photos[-40:], weights_paths=weights)
-        job = msgspec.structs.replace(job, cache=str(Path(name) / "cache"))
+        job = msgspec.structs.replace(job, cache=str(Path(name) / "cache"), threads=cores())
         spec.write(folder / "spec.json", job)
-        first = until_started(job, folder)
+        cold, warm = LocalEngine(folder), LocalEngine(folder, spare_seconds=600)
+        first = until_started(cold, folder)
         for _ in range(rounds):
             for part, code in IMPORTS.items():
                 took[part].append(seconds(job, code))
             took["weights"].append(loading(job))
-            took["job"].append(until_started(job, folder))
+            took["job"].append(until_started(cold, folder))
+            took["warm job"].append(until_started(warmed(warm), folder))
+        warm.close()
     medians = {part: statistics.median(found) for part, found in took.items()}
     beyond = medians["job"] - sum(medians[part] for part in (*IMPORTS, "weights"))
     print("medians in seconds: " + ", ".join(f"{part} {value:.2f}" for part, value in medians.items()))
     print(f"from the call to the first step {medians['job']:.2f} s (the first run of a dataset {first:.2f} s)")
-    missed = ", MISSED" if beyond > LIMIT else ""
-    print(f"beyond imports and weights {beyond:.2f} s (limit {LIMIT:g} s{missed})")
+    missed = False
+    for words, value, limit in (
+        ("beyond imports and weights", beyond, LIMIT),
+        ("with a warm worker, in all", medians["warm job"], WARM_LIMIT),
+    ):
+        missed = missed or value > limit
+        print(f"{words} {value:.2f} s (limit {limit:g} s{', MISSED' if value > limit else ''})")
     sys.exit(1 if missed else 0)
 
 

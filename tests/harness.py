@@ -91,7 +91,8 @@ class JupyterServer:
         }
         command = [sys.executable, *commands[self.kind]]
         command += [f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"]
-        command += ["--DeepFTLab.warm_worker_seconds=0"]  # options may say otherwise: 0.7 GiB for each server
+        if not any("warm_worker_seconds" in option for option in self.options):
+            command += ["--DeepFTLab.warm_worker_seconds=0"]  # each would take 0.7 GiB
         if self.kind != "headless":
             command += [f"--ServerApp.root_dir={self.home / 'work'}", "--ServerApp.open_browser=False"]
             command += ["--ServerApp.jpserver_extensions={'deepft_lab': True}"]

@@ -88,9 +88,9 @@ class Spares:
         return None
 
     def close(self) -> None:
-        """Ends the spare."""
+        """Ends the spare, and makes no other."""
         with self._lock:
-            spare, self._spare = self._spare, None
+            spare, self._spare, self.seconds = self._spare, None, 0.0
         if spare is not None:
             spare.end()
 
