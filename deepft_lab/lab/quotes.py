@@ -212,6 +212,7 @@ class Quotes:
             return
         closing = max(0.0, ending.ended - said.time) if ending.ended else 0.0
         self._end(asked, state="done", progress=1.0, **_found(said.data, closing, len(place.gpus), self._lab.prices))
+        self._lab.expect_training()
         self._lab.expect_training()  # what it takes is known: now it is begun, or not
 
     def _end(self, asked: Asked, **changes: Any) -> None:

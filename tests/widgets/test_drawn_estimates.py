@@ -62,7 +62,9 @@ def test_an_estimate_waits_measures_and_is_told_in_place(app: Any, mount: Open) 
     expect(bar).to_have_attribute("aria-valuenow", "60")
     server.says = {"state": "done", "progress": 1.0, **FOUND}
     expect(words).to_have_text("It will take about 12 min, 2.1 GB of memory, 690 steps, 0.25 EUR.")
-    assert "training 11 min, evaluation 62 s" in words.get_attribute("title")
+    expect(page.get_by_test_id("estimate-parts")).to_have_text(
+        "Start 6 s, decoding 2 s, training 11 min, evaluation 62 s"
+    )
     assert words.evaluate("element => !!element.closest('[aria-live=polite]')")
     expect(bar).to_be_hidden()
     expect(estimate).to_be_focused()

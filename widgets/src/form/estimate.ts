@@ -63,11 +63,13 @@ export function estimate(options: EstimateOptions): Estimate {
   const words = h('span', { class: 'dft-grow', 'data-testid': 'estimate-words' });
   // Only words are read out, and only when they change: the bar has a role of its own.
   const told = h('div', { class: 'dft-grow', 'aria-live': 'polite' }, words);
+  const parts = h('div', { class: 'dft-help', 'data-testid': 'estimate-parts' });
   const element = h(
     'div',
     { class: 'dft-estimate', 'data-testid': 'estimate', hidden: true },
     h('div', { class: 'dft-row' }, told, cancel),
     bar.element,
+    parts,
   );
 
   const open = (): boolean => quote?.state === 'waiting' || quote?.state === 'measuring';
@@ -83,6 +85,7 @@ export function estimate(options: EstimateOptions): Estimate {
     element.hidden = quote === null;
     bar.element.hidden = cancel.hidden = !open();
     action.disabled = open();
+    parts.hidden = quote?.state !== 'done';
     if (focused) {
       (open() ? cancel : action).focus(); // the other one can have it no longer
     }
@@ -100,7 +103,7 @@ export function estimate(options: EstimateOptions): Estimate {
       const stale = JSON.stringify(options.now()) !== asked;
       element.classList.toggle('dft-stale', stale);
       say(`${stale ? 'For other values: ' : 'It will take '}${estimateWords(quote)}.`);
-      words.title = partWords(quote);
+      fill(parts, partWords(quote));
     } else {
       element.classList.add('dft-fault');
       say(quote.reason ? `It could not be estimated. ${quote.reason}` : 'The estimate was cancelled.');
