@@ -161,9 +161,7 @@ def fetch(source: str) -> Path:
     hub (`timm/resnet50.a1_in1k`), or an architecture of torchvision. The command takes templates too.
     """
     if "/" in source:
-        from huggingface_hub import hf_hub_download
-
-        return Path(hf_hub_download(source, "model.safetensors"))
+        return _of_hub(source)
     from torchvision.models import get_model_weights, list_models
 
     if source.endswith(".pth"):
@@ -175,6 +173,19 @@ def fetch(source: str) -> Path:
         weights = get_model_weights(source).DEFAULT
     weights.get_state_dict(progress=True, check_hash=True)
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+
+
+def _of_hub(repository: str) -> Path:
+    """A repository's file in the cache of the hub; older ones hold a pickle alone, of which one is made beside it."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repository, "model.safetensors"))
+    except EntryNotFoundError:
+        old = Path(hf_hub_download(repository, "pytorch_model.bin"))
+        convert(old, old.with_name("model.safetensors"))
+        return old.with_name("model.safetensors")
 
 
 def main(arguments: list[str] | None = None) -> int:

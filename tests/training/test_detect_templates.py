@@ -11,6 +11,7 @@ import pytest
 import torch
 from boxed import boxed
 from safetensors.torch import load_file
+from small_detectors import RUNS, SMALL_HEAD, recipe_of
 
 from deepft_lab import manifest, spec
 from deepft_lab.catalog import Catalog
@@ -21,44 +22,6 @@ from deepft_lab.training.predicting import Predictor
 VALUES = {
     "pretrained_weights": "None", "image_size": [64], "batch_size": 4, "num_epochs": 5, "warmup_iters": 0,
     "min_samples_per_epoch": 1, "augmentation": "none", "flip_probability": 0,
-}  # fmt: skip
-SMALL_HEAD = {
-    "proposals": [20, 20], "candidates": [50, 50], "region_samples": 16, "hidden": [32], "region_convolutions": 0,
-}  # fmt: skip
-RUNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # values, and what is smaller in the recipe
-    "detector-faster-rcnn-light": ({"per_item_lrate": 5e-4}, {"head": SMALL_HEAD}),
-    "detector-faster-rcnn": (
-        {"per_item_lrate": 1e-3, "random_resize_lower": [64], "random_resize_upper": [80]},
-        {"backbone": {"name": "resnet18"}, "neck": {"channels": 16}, "head": SMALL_HEAD},
-    ),
-    "detector-retinanet": (
-        {"per_item_lrate": 1e-3, "use_perclass_regression": True, "use_focal_loss": False},
-        {"backbone": {"name": "resnet18"}, "neck": {"channels": 16}, "sizes": []},
-    ),
-    "detector-ssd": (
-        {"image_size": [96, 96], "per_item_lrate": 1e-3},
-        {
-            "backbone": {"name": "ssdlite_mobilenet_v3_large", "strides": [16, 32, 64, 107, 160, 320]},
-            "head": {"towers": "separable"},
-        },
-    ),
-    "detector-yolof": (
-        {"per_item_lrate": 1e-3}, {"backbone": {"name": "resnet18"}, "neck": {"channels": 32}},
-    ),
-    "detector-rt-detr": (
-        {"image_size": [64, 64], "per_item_lrate": 1e-4},
-        {
-            "backbone": {"name": "resnet18"}, "neck": {"channels": 32, "depth": 0.33},
-            "head": {"queries": 20, "layers": 2},
-        },
-    ),
-    "detector-yolox": (
-        {"per_item_lrate": 2.5e-3},
-        {
-            "backbone": {"name": "csp_darknet", "arguments": {"depth": 0.33, "width": 0.25}},
-            "neck": {"channels": 32, "depth": 0.33}, "head": {"channels": 32},
-        },
-    ),
 }  # fmt: skip
 
 
@@ -118,12 +81,9 @@ def test_a_detector_learns_is_scored_saves_and_predicts(template: str, tmp_path:
 def test_a_batch_without_any_box_gives_every_parameter_a_gradient(template: str) -> None:
     torch.manual_seed(0)
     found = Catalog().get(template)
-    recipe = {name: dict(part) if isinstance(part, dict) else part for name, part in found.recipe.items()}
-    for name, part in RUNS[template][1].items():
-        recipe[name] = {**recipe[name], **part} if isinstance(part, dict) else part
     values = {field.name: field.default for field in found.fields}
     values["image_size"] = [96, 96] if template == "detector-ssd" else [64]
-    task = tasks.make("visual-detector", recipe, values, ["a", "b"], exclusive=False)
+    task = tasks.make("visual-detector", recipe_of(template), values, ["a", "b"], exclusive=False)
     model = task.build().train()
     nothing = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.long), "ignored": torch.zeros(0, 4),
                "ignored_labels": torch.zeros(0, dtype=torch.long), "size": torch.tensor([96, 96])}  # fmt: skip

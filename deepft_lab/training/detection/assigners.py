@@ -13,7 +13,7 @@ NEAREST = 4  # anchors, and as many predictions, that answer for each box in uni
 
 
 def overlap(every: Tensor, target: Target, low: float, high: float) -> tuple[Tensor, Tensor]:
-    """By IoU: from `high` on an anchor answers for its box, below `low` for none. Each box has one anchor at least."""
+    """By IoU: from `high` on an anchor answers for its box, below `low` for none. Each box has an anchor of its own."""
     wanted = target["boxes"]
     labels = torch.full((len(every),), NONE, device=every.device)
     if not len(wanted):
@@ -21,20 +21,39 @@ def overlap(every: Tensor, target: Target, low: float, high: float) -> tuple[Ten
     shared = boxes.iou(wanted, every)
     most, nearest = shared.max(0)
     labels[most >= low] = UNKNOWN
-    sure = most >= high
-    best = shared.max(1)
-    owned = best.values > 0
-    nearest[best.indices[owned]] = torch.arange(len(wanted), device=every.device)[owned]
-    sure[best.indices[owned]] = True
+    own = _own(shared)
+    sure = (most >= high) | (own >= 0)
+    nearest = torch.where(own >= 0, own, nearest)
     labels[sure] = target["labels"][nearest[sure]]
     return labels, nearest
+
+
+def _own(shared: Tensor) -> Tensor:
+    """For each anchor the box whose best one it is, or -1. `shared`: IoU [boxes, anchors].
+
+    Of two boxes with the same best anchor the one that overlaps it more has it, the first of equal ones, and the other
+    takes its best of the rest (arXiv 1512.02325, section 2.2). No place is written twice, which a GPU would do in any
+    order.
+    """
+    own = torch.full((shared.shape[1],), -1, device=shared.device)
+    waiting, left = torch.arange(len(shared), device=shared.device), shared
+    while len(waiting):
+        best, place = left.max(1)
+        claims = torch.zeros_like(left).scatter_(1, place[:, None], best[:, None])
+        most, winner = claims.max(0)
+        given = most > 0
+        own = torch.where(given, waiting[winner], own)
+        beaten = (best > 0) & (own[place] != waiting)
+        waiting, left = waiting[beaten], left[beaten].masked_fill(given, 0)
+    return own
 
 
 def uniform(every: Tensor, placed: Tensor, target: Target) -> tuple[Tensor, Tensor]:
     """YOLOF's: each box, large or small, gets its nearest anchors and the anchors of its nearest predictions.
 
     An anchor that hardly touches its box is not learned from; nor is one whose prediction is good though it was not
-    chosen. `placed`: the predictions [n, 4].
+    chosen. Of several boxes that choose an anchor it answers for one that it touches, and of these for the nearest.
+    `placed`: the predictions [n, 4].
     """
     wanted = target["boxes"]
     labels = torch.full((len(every),), NONE, device=every.device)
@@ -44,16 +63,13 @@ def uniform(every: Tensor, placed: Tensor, target: Target) -> tuple[Tensor, Tens
     labels[boxes.iou(placed, wanted).max(1).values > 0.7] = UNKNOWN
     aim = boxes.to_centre(wanted)
     count = min(NEAREST, len(every))
-    shared = boxes.iou(every, wanted)
+    chosen = torch.zeros(len(every), len(wanted), dtype=torch.bool, device=every.device)
     for start in (placed, every):
         distance = torch.cdist(boxes.to_centre(start), aim, p=1)
-        chosen = distance.topk(count, 0, largest=False).indices  # [count, boxes]
-        place = torch.arange(len(wanted), device=every.device).expand_as(chosen)
-        chosen, place = chosen.flatten(), place.flatten()
-        touching = shared[chosen, place] >= 0.15
-        own = torch.where(touching, target["labels"][place], torch.full_like(place, UNKNOWN))
-        # An anchor that is already sure of another box stays with it.
-        free = labels[chosen] < 0
-        labels[chosen[free]] = own[free]
-        nearest[chosen[free]] = place[free]
+        chosen.scatter_(0, distance.topk(count, 0, largest=False).indices, True)
+    labels[chosen.any(1)] = UNKNOWN
+    touched = chosen & (boxes.iou(every, wanted) >= 0.15)
+    sure = touched.any(1)
+    nearest = distance.masked_fill(~touched, torch.inf).argmin(1)
+    labels[sure] = target["labels"][nearest[sure]]
     return labels, nearest

@@ -29,6 +29,13 @@ def iou(first: Tensor, second: Tensor) -> Tensor:
     return shared / (area(first)[:, None] + area(second)[None] - shared).clamp(min=1e-9)
 
 
+def iou_of_pairs(first: Tensor, second: Tensor) -> Tensor:
+    """[n, 4] twice to [n]."""
+    low, high = torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])
+    shared = (high - low).clamp(min=0).prod(1)
+    return shared / (area(first) + area(second) - shared).clamp(min=1e-9)
+
+
 def share_inside(boxes: Tensor, regions: Tensor) -> Tensor:
     """[n, 4] and [m, 4] to [n]: the largest share of a box that lies inside one of the regions."""
     if not len(regions) or not len(boxes):

@@ -79,9 +79,12 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
 
     def forward(
-        self, state: Tensor, place: Tensor, reference: Tensor, memory: Tensor, shapes: Sequence[tuple[int, int]]
-    ) -> Tensor:
+        self, state: Tensor, place: Tensor, reference: Tensor, memory: Tensor, shapes: Sequence[tuple[int, int]],
+        unseen: Tensor | None = None, absent: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """`unseen` [q, q]: whom each query does not look at; `absent` [n, q]: whom none does."""
         placed = state + place
-        state = self.norms[0](state + self.among(placed, placed, state, need_weights=False)[0])
+        seen = self.among(placed, placed, state, key_padding_mask=absent, attn_mask=unseen, need_weights=False)[0]
+        state = self.norms[0](state + seen)
         state = self.norms[1](state + self.maps(state + place, reference, memory, shapes))
         return self.norms[2](state + self.think(state))

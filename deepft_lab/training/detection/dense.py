@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deepft_lab.training.detection import anchors, assigners, boxes, losses, towers
+from deepft_lab.training.detection import anchors, assigners, boxes, ignored, losses, towers
 from deepft_lab.training.detection.pictures import Target
 from deepft_lab.training.recipes.detector import Dense, Found
 
@@ -24,6 +24,7 @@ class DenseHead(nn.Module):
     """A tower for concepts and one for boxes over each map. Its buffer `shapes` keeps the anchors."""
 
     shapes: Tensor
+    weights: Tensor  # of concepts in the loss [concepts]
     new = ("head.classification_head.cls_logits.", "head.classification_head.module_list.")
     loose = ("head.regression_head.",)  # left out of a published file where their shapes differ
 
@@ -34,6 +35,7 @@ class DenseHead(nn.Module):
         super().__init__()
         self.strides, self.settings, self.found, self.concepts = list(strides), settings, found, concepts
         self.register_buffer("shapes", shapes)
+        self.register_buffer("weights", torch.ones(concepts), persistent=False)
         self.softmax = settings.loss == "softmax_hard_examples"
         outputs = concepts + 1 if self.softmax else concepts
         sides = 4 * concepts if settings.per_class_boxes else 4
@@ -49,16 +51,18 @@ class DenseHead(nn.Module):
         levels, moves = self._look(maps)
         every = torch.cat(self._anchors(maps))
         logits, deltas = torch.cat(levels, 1).float(), torch.cat(moves, 1).float()
-        labels, nearest = [], []
+        labels, nearest, unknown = [], [], []
         for image, (size, target) in enumerate(zip(sizes, targets, strict=True)):
             own, place = self._assign(every, deltas[image], target)
-            own[(own == assigners.NONE) & self._beside(every, size, target)] = assigners.UNKNOWN
+            open_ = ignored.unknown(every, size, target, self.concepts)
+            own[(own == assigners.NONE) & (_beside(every, size) | open_.all(1))] = assigners.UNKNOWN
             labels.append(own)
             nearest.append(place)
+            unknown.append(open_)
         assigned = torch.stack(labels)
         positive = assigned >= 0
         count = positive.sum().clamp(min=1)
-        total = self._concept_loss(logits, assigned) / count
+        total = self._concept_loss(logits, assigned, torch.stack(unknown)) / count
         images, places = positive.nonzero(as_tuple=True)
         if not len(images):
             return total + deltas.sum() * 0  # every parameter has a gradient, which ranks wait for
@@ -79,20 +83,17 @@ class DenseHead(nn.Module):
         low, high = self.settings.negative_iou, self.settings.positive_iou
         return assigners.overlap(every, target, low, high)
 
-    def _beside(self, every: Tensor, size: Tensor, target: Target) -> Tensor:
-        """Anchors that are no negative example: in an ignored region, or on the canvas beside the picture."""
-        middle = (every[:, :2] + every[:, 2:]) / 2
-        outside = (middle[:, 0] > size[1]) | (middle[:, 1] > size[0])
-        return outside | (boxes.share_inside(every, target["ignored"]) > boxes.IGNORED)
-
-    def _concept_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def _concept_loss(self, logits: Tensor, labels: Tensor, unknown: Tensor) -> Tensor:
+        """`unknown` [n, anchors, concepts]: what is open at an anchor counts neither for nor against it."""
         known = labels != assigners.UNKNOWN
         if self.softmax:
-            return losses.softmax_hard_examples(logits, (labels + 1).clamp(min=0), known)
+            labels, weights = (labels + 1).clamp(min=0), functional.pad(self.weights, (1, 0), value=1.0)
+            return losses.softmax_hard_examples(ignored.masked(logits, labels, unknown), labels, known, weights)
         wanted = functional.one_hot(labels.clamp(min=0), self.concepts).float() * (labels >= 0)[..., None]
+        weights = torch.where(wanted > 0, self.weights, (~unknown).float())
         if self.settings.loss == "focal":
-            return (losses.focal(logits, wanted) * known[..., None]).sum()
-        return losses.hard_examples(logits, wanted, known)
+            return (losses.focal(logits, wanted) * weights * known[..., None]).sum()
+        return losses.hard_examples(logits, wanted, known, weights)
 
     def _box_loss(self, found: Tensor, start: Tensor, wanted: Tensor) -> Tensor:
         if self.settings.boxes == "giou":
@@ -152,3 +153,9 @@ class DenseHead(nn.Module):
             near = (deltas[..., :2] * size).clamp(-FARTHEST, FARTHEST) / size
             deltas = torch.cat((near, deltas[..., 2:]), -1)
         return boxes.decode(deltas, start, self.settings.coder)
+
+
+def _beside(every: Tensor, size: Tensor) -> Tensor:
+    """Anchors on the canvas beside the picture, of which nothing is known."""
+    middle = (every[:, :2] + every[:, 2:]) / 2
+    return (middle[:, 0] > size[1]) | (middle[:, 1] > size[0])

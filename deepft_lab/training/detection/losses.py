@@ -18,15 +18,18 @@ def focal(logits: Tensor, wanted: Tensor, alpha: float = 0.25, gamma: float = 2.
     return weight * (1 - right) ** gamma * entropy
 
 
-def hard_examples(logits: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
-    """Cross-entropy of the positives [n, anchors, concepts] and of the hardest negatives, three a positive an image."""
-    each = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(-1)
+def hard_examples(logits: Tensor, wanted: Tensor, known: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of the positives [n, anchors, concepts] and of the hardest negatives, three a positive an image.
+
+    `known` [n, anchors]: which anchors may be negatives; `weights` [n, anchors, concepts].
+    """
+    each = (functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weights).sum(-1)
     return _hardest(each, wanted.any(-1), known)
 
 
-def softmax_hard_examples(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-    """SSD's: logits [n, anchors, concepts + 1] whose first is the background, labels [n, anchors]."""
-    each = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
+def softmax_hard_examples(logits: Tensor, labels: Tensor, known: Tensor, weights: Tensor) -> Tensor:
+    """SSD's: logits [n, anchors, 1 + concepts] whose first is the background, labels [n, anchors] and their weights."""
+    each = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), weights, reduction="none").view_as(labels)
     return _hardest(each, labels > 0, known)
 
 
@@ -44,7 +47,7 @@ def _hardest(each: Tensor, positive: Tensor, known: Tensor) -> Tensor:
     """The sum over the positives and the negatives of greatest loss; an image without a positive gives three."""
     negative = ~positive & known
     allowed = (NEGATIVES * positive.sum(1)).clamp(min=NEGATIVES)
-    ranked = each.detach().masked_fill(~negative, -torch.inf).argsort(1, descending=True)
+    ranked = each.detach().masked_fill(~negative, -torch.inf).argsort(dim=1, descending=True, stable=True)
     places = torch.arange(each.shape[1], device=each.device).expand_as(ranked)
     rank = torch.empty_like(ranked).scatter_(1, ranked, places)
     chosen = negative & (rank < allowed[:, None])

@@ -139,10 +139,16 @@ def recoloured(pixels: Tensor, settings: BoxAugment, random: numpy.random.Genera
     return ((found - middle) * contrast + middle).mul_(bright).clamp_(0, 255).to(torch.uint8)
 
 
+def canvas_of(size: Sequence[int]) -> tuple[int, int]:
+    """Height and width of the least canvas for a picture of this height and width."""
+    height, width = (math.ceil(side / DIVISOR) * DIVISOR for side in size)
+    return height, width
+
+
 def together(pictures: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """One canvas for all, each picture at its top left corner: uint8 [n, 3, h, w], and int64 [n, 2] of their sizes."""
     sizes = torch.tensor([picture.shape[1:] for picture in pictures])
-    height, width = (math.ceil(int(side) / DIVISOR) * DIVISOR for side in sizes.max(0).values)
+    height, width = canvas_of(sizes.max(0).values.tolist())
     canvas = empty_batch(len(pictures), height, width)
     for place, picture in enumerate(pictures):
         high, wide = picture.shape[1:]

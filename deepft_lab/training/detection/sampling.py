@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from deepft_lab.training.detection import boxes
+from deepft_lab.training.detection import boxes, ignored
 from deepft_lab.training.detection.pictures import Target
 from deepft_lab.training.recipes.detector import TwoStage
 
 
 def assign_anchors(every: Tensor, size: Tensor, target: Target, limits: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """For each anchor 1 (an object), 0 (none) or -1 (not to be learned from), and the place of its box."""
+    """For each anchor 1 (an object), 0 (none) or -1 (not to be learned from), and the place of its box.
+
+    Where any concept is open an anchor says nothing against there being an object.
+    """
     wanted = target["boxes"]
     labels = every.new_zeros(len(every))
     nearest = torch.zeros(len(every), dtype=torch.long, device=every.device)
@@ -24,15 +27,18 @@ def assign_anchors(every: Tensor, size: Tensor, target: Target, limits: tuple[fl
         closest = ((overlap == best) & (best > 0)).any(0)  # each box has one anchor at least
         labels[closest] = 1
     if len(target["ignored"]):
-        labels[(labels == 0) & (boxes.share_inside(every, target["ignored"]) > boxes.IGNORED)] = -1
+        inside = boxes.share_inside(ignored.in_picture(every, size), target["ignored"])
+        labels[(labels == 0) & (inside > boxes.IGNORED)] = -1
     middle = (every[:, :2] + every[:, 2:]) / 2
     outside = (middle[:, 0] > size[1]) | (middle[:, 1] > size[0])  # on the canvas beside the picture
     labels[outside & (labels == 0)] = -1
     return labels, nearest
 
 
-def sample_regions(found: Tensor, target: Target, settings: TwoStage) -> tuple[Tensor, Tensor, Tensor]:
-    """Regions to learn from, their labels (0: background) and their true boxes."""
+def sample_regions(
+    found: Tensor, size: Tensor, target: Target, settings: TwoStage, concepts: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Regions to learn from, their labels (0: background), their true boxes, and which concepts are open there."""
     wanted = target["boxes"]
     regions = torch.cat((found, wanted, *(_moved(wanted) for _ in range(settings.jittered))))
     labels = torch.zeros(len(regions), dtype=torch.long, device=regions.device)
@@ -41,12 +47,12 @@ def sample_regions(found: Tensor, target: Target, settings: TwoStage) -> tuple[T
         most, nearest = boxes.iou(regions, wanted).max(1)
         labels = torch.where(most >= 0.5, target["labels"][nearest] + 1, labels)
         true = wanted[nearest]
-    if len(target["ignored"]):
-        labels[(labels == 0) & (boxes.share_inside(regions, target["ignored"]) > boxes.IGNORED)] = -1
+    unknown = ignored.unknown(regions, size, target, concepts)
+    labels[(labels == 0) & unknown.all(1)] = -1
     groups = labels if settings.balanced else None
     positive, negative = sample(labels > 0, labels == 0, settings.region_samples, settings.region_positives, groups)
     chosen = torch.cat((positive, negative))
-    return regions[chosen], labels[chosen], true[chosen]
+    return regions[chosen], labels[chosen], true[chosen], unknown[chosen]
 
 
 def sample(

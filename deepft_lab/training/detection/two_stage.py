@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import MultiScaleRoIAlign, nms
 
-from deepft_lab.training.detection import anchors, boxes, sampling
+from deepft_lab.training.detection import anchors, boxes, ignored, sampling
 from deepft_lab.training.detection.pictures import Target
 from deepft_lab.training.recipes.detector import Found, TwoStage
 
@@ -63,6 +63,7 @@ class TwoStageHead(nn.Module):
     """Proposals and regions. Its buffer `shapes` keeps the anchors, so that fitted ones travel with the model."""
 
     shapes: Tensor
+    weights: Tensor  # of concepts in the loss [concepts]
     new = ("head.roi_heads.box_predictor.",)  # keys that depend on the concepts
     loose = ("head.rpn.head.cls_logits.", "head.rpn.head.bbox_pred.")  # left out of a file where their shapes differ
 
@@ -71,8 +72,9 @@ class TwoStageHead(nn.Module):
         shapes: Tensor,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.strides, self.settings, self.found = list(strides), settings, found
+        self.strides, self.settings, self.found, self.concepts = list(strides), settings, found, concepts
         self.register_buffer("shapes", shapes)
+        self.register_buffer("weights", torch.ones(concepts), persistent=False)
         hidden = settings.proposal_channels or channels[0]
         self.rpn = nn.ModuleDict(
             {"head": Proposals(channels[0], hidden, shapes.shape[1], settings.proposal_convolutions)}
@@ -100,20 +102,23 @@ class TwoStageHead(nn.Module):
         with torch.no_grad():
             proposals = self._propose(logits, deltas, levels, sizes, training=True)
             picked = [
-                sampling.sample_regions(found, target, self.settings)
-                for found, target in zip(proposals, targets, strict=True)
+                sampling.sample_regions(found, size, target, self.settings, self.concepts)
+                for found, size, target in zip(proposals, sizes, targets, strict=True)
             ]
-        regions = [region for region, _, _ in picked]
-        labels = torch.cat([label for _, label, _ in picked])
+        regions = [region for region, *_ in picked]
+        labels, true, unknown = (torch.cat(some) for some in list(zip(*picked, strict=True))[1:])
         if not len(labels):  # every parameter has a gradient all the same, which ranks wait for
             return total + sum(parameter.sum() * 0 for parameter in self.roi_heads.parameters())
         concept_logits, region_deltas = self._look(maps, regions, sizes)
-        total = total + functional.cross_entropy(concept_logits, labels) + region_deltas.sum() * 0
+        weights = functional.pad(self.weights, (1, 0), value=1.0)  # the background's is 1
+        concept_logits = ignored.masked(concept_logits, labels, unknown)
+        lost = functional.cross_entropy(concept_logits, labels, weights, reduction="sum")
+        total = total + lost / len(labels) + region_deltas.sum() * 0
         positive = labels > 0
         if positive.any():
             place = labels[positive] if region_deltas.shape[1] > 1 else torch.zeros_like(labels[positive])
             own, start = region_deltas[positive, place], torch.cat(regions)[positive]
-            wanted = torch.cat([box for _, _, box in picked])[positive]
+            wanted = true[positive]
             if self.settings.giou:
                 lost = boxes.giou_loss(boxes.decode(own, start, REGION_CODER), wanted).sum()
             else:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deepft_lab.training.detection import anchors, boxes
+from deepft_lab.training.detection import anchors, boxes, ignored
 from deepft_lab.training.detection.darknet import Convolution
 from deepft_lab.training.detection.pictures import Target
 from deepft_lab.training.recipes.detector import Found, Yolox
@@ -23,12 +23,14 @@ class YoloxHead(nn.Module):
     """Two towers a level: concepts, and boxes with objectness."""
 
     loose = ("head.",)
+    weights: Tensor  # of concepts in the loss [concepts]
 
     def __init__(
         self, channels: Sequence[int], strides: Sequence[int], concepts: int, settings: Yolox, found: Found
     ) -> None:
         super().__init__()
         width, self.strides, self.found, self.concepts = settings.channels, list(strides), found, concepts
+        self.register_buffer("weights", torch.ones(concepts), persistent=False)
         self.stems = nn.ModuleList(Convolution(count, width, 1) for count in channels)
         self.concept_towers = nn.ModuleList(_tower(width) for _ in channels)
         self.box_towers = nn.ModuleList(_tower(width) for _ in channels)
@@ -49,15 +51,16 @@ class YoloxHead(nn.Module):
         placed, objects, logits, middles, strides = self._look(maps)
         count, total = 0, placed.sum() * 0  # every parameter has a gradient, which ranks wait for
         total = total + logits.sum() * 0
+        cells = torch.cat((middles - strides[:, None] / 2, middles + strides[:, None] / 2), 1)
         for image, (size, target) in enumerate(zip(sizes, targets, strict=True)):
             with torch.no_grad():
                 chosen, nearest, overlap = _assign(
                     placed[image], objects[image], logits[image], middles, strides, target, self.concepts
                 )
                 known = (middles[:, 0] <= size[1]) & (middles[:, 1] <= size[0])
-                if len(target["ignored"]):
-                    inside = boxes.share_inside(placed[image].detach(), target["ignored"]) > boxes.IGNORED
-                    known &= ~inside | chosen
+                unknown = ignored.unknown(torch.cat((placed[image], cells)), size, target, self.concepts)
+                unknown = unknown[: len(cells)] | unknown[len(cells) :]  # of what is found there, or of the place
+                known &= ~unknown.any(1) | chosen  # an object of whatever concept may be there
             there = chosen.float()
             lost = functional.binary_cross_entropy_with_logits(objects[image], there, reduction="none")
             total = total + (lost * known).sum()
@@ -65,8 +68,11 @@ class YoloxHead(nn.Module):
                 count += int(chosen.sum())
                 wanted = target["boxes"][nearest]
                 total = total + BOX_WEIGHT * _iou_loss(placed[image][chosen], wanted).sum()
-                aim = functional.one_hot(target["labels"][nearest], self.concepts) * overlap[:, None]
-                total = total + functional.binary_cross_entropy_with_logits(logits[image][chosen], aim, reduction="sum")
+                own = functional.one_hot(target["labels"][nearest], self.concepts)
+                weights = torch.where(own > 0, self.weights, (~unknown[chosen]).float())
+                total = total + functional.binary_cross_entropy_with_logits(
+                    logits[image][chosen], own * overlap[:, None], weights, reduction="sum"
+                )
         return total / max(1, count)
 
     # -- prediction --
@@ -150,9 +156,7 @@ def _assign(
 
 def _iou_loss(found: Tensor, wanted: Tensor) -> Tensor:
     """1 - IoU², box by box."""
-    low, high = torch.maximum(found[:, :2], wanted[:, :2]), torch.minimum(found[:, 2:], wanted[:, 2:])
-    shared = (high - low).clamp(min=0).prod(1)
-    return 1 - (shared / (boxes.area(found) + boxes.area(wanted) - shared).clamp(min=1e-9)) ** 2
+    return 1 - boxes.iou_of_pairs(found, wanted) ** 2
 
 
 def _rows(state: Tensor) -> Tensor:

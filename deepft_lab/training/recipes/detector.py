@@ -94,6 +94,7 @@ class Queries(Part, frozen=True, tag_field="name", tag="queries"):
 
     queries: Count = 300
     layers: Count = 3
+    denoising: Annotated[int, msgspec.Meta(ge=0)] = 100  # noised copies of an image's boxes in training; 0: none
 
 
 class Found(Part, frozen=True):
@@ -124,10 +125,11 @@ class Detector(Base, frozen=True, kw_only=True):
     head: TwoStage | Dense | Yolox | Queries
     augment: BoxAugment = BoxAugment()
     found: Found = Found()
-    keys: Literal["own", "faster_rcnn", "retinanet", "ssd"] = (
+    keys: Literal["own", "faster_rcnn", "retinanet", "ssd", "rt_detr"] = (
         "own"  # names in a detector's file: detection/published.py
     )
-    starts: dict[str, Literal["backbone", "detector"]] = {}  # what the file of each pretrained choice holds
+    # What the file of each pretrained choice holds; a normalised backbone has seen pictures normalised as ImageNet's.
+    starts: dict[str, Literal["backbone", "normalised_backbone", "detector"]] = {}
     sizes: tuple[Count, ...] = ()  # the only values of `image_size`; none: any
     backbone_lrate_factor: Positive = 1.0
     frozen_stages: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0  # of a pretrained backbone, unless a field says

@@ -19,13 +19,12 @@ from deepft_lab.manifest import Entry, Manifest
 from deepft_lab.records import Fault, FoundRegion, Prediction
 from deepft_lab.training import augment
 from deepft_lab.training.detection import anchors, folding, metrics, network, pictures, published
-from deepft_lab.training.recipes.detector import Dense, Detector, Queries
+from deepft_lab.training.detection.ignored import EVERY
+from deepft_lab.training.recipes.detector import Dense, Detector, Queries, TwoStage
 from deepft_lab.training.task import Batch, Figures, Scorer, Task
 
 if TYPE_CHECKING:
     from deepft_lab.training.data import Examples
-
-EVERY = -1  # the label of an ignored region that stands for all concepts
 
 
 class Detect(Task):
@@ -36,6 +35,7 @@ class Detect(Task):
     def __init__(self, plan: Any, values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool) -> None:
         super().__init__(_with_values(plan, values), values, concepts, exclusive=exclusive)
         self._frozen: set[str] = set()
+        self._weights: Tensor | None = None  # of concepts in the loss
 
     def check(self) -> None:
         values, size, faults = self.values, self.values["image_size"], []
@@ -119,6 +119,19 @@ class Detect(Task):
             if not count
         ]
 
+    def balance(self, targets: Sequence[pictures.Target]) -> str:
+        """Weights by how rare the boxes of a concept are; their mean over all boxes is 1."""
+        if isinstance(self.plan.head, TwoStage) and self.plan.head.balanced:
+            return (
+                "class_weights = balanced changes nothing here: this template learns from as many examples of each "
+                "concept as it is."
+            )
+        labels = torch.cat([torch.zeros(0, dtype=torch.long), *(target["labels"] for target in targets)])
+        counts = torch.bincount(labels, minlength=len(self.concepts)).float()
+        shown = counts > 0
+        self._weights = torch.where(shown, counts.sum() / (shown.sum() * counts).clamp(min=1), 1.0)
+        return ""
+
     # -- the network --
 
     def settle(self, model: nn.Module, training: Examples, validation: Examples) -> None:
@@ -145,6 +158,8 @@ class Detect(Task):
             side=min(self.values["image_size"]),
             ratios=self.values.get("anchor_ratios"),
         )
+        if self._weights is not None:
+            made.head.weights.copy_(self._weights)  # type: ignore[union-attr,operator]
         if weights is not None:
             choice = self.values.get("pretrained_weights", "")
             published.fill(made, weights, self.plan, self.plan.starts.get(choice, "backbone"))
@@ -192,13 +207,23 @@ class Detect(Task):
         return "" if exact else "the loss is a mean over the places that a part learns from"
 
     def outputs(self, model: nn.Module, batch: Batch) -> list[dict[str, Tensor]]:
+        """Pictures whose own canvases are equal go through the network together.
+
+        So what is found in a picture does not hang on those that happen to come with it.
+        """
         assert batch.sizes is not None
-        found = []
-        for (boxes, scores, labels), size in zip(model(batch.images, batch.sizes), batch.sizes.tolist(), strict=True):
-            sides = boxes.new_tensor([size[1], size[0], size[1], size[0]])
-            fractions = (boxes.float() / sides).clamp(0, 1)
-            found.append({"boxes": fractions.cpu(), "scores": scores.float().cpu(), "labels": labels.cpu()})
-        return found
+        sizes = batch.sizes.tolist()
+        canvases = [pictures.canvas_of(size) for size in sizes]
+        found: dict[int, dict[str, Tensor]] = {}
+        for height, width in dict.fromkeys(canvases):
+            same = [place for place, canvas in enumerate(canvases) if canvas == (height, width)]
+            images = batch.images if len(same) == len(batch) else batch.images[same]
+            images = images[:, :, :height, :width].contiguous(memory_format=torch.channels_last)
+            for place, (boxes, scores, labels) in zip(same, model(images, batch.sizes[same]), strict=True):
+                high, wide = sizes[place]
+                fractions = (boxes.float() / boxes.new_tensor([wide, high, wide, high])).clamp(0, 1)
+                found[place] = {"boxes": fractions.cpu(), "scores": scores.float().cpu(), "labels": labels.cpu()}
+        return [found[place] for place in range(len(canvases))]
 
     # -- what they are worth --
 
