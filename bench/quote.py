@@ -115,15 +115,16 @@ def measure(name: str, shared: Path) -> dict[str, float]:
         took = run(folder)
     first = next((event for event in took.said if event.kind == "quote"), None)
     before = quoted.data["seconds"] + asking.ended - quoted.time
+    cpu_before = quoted.data["cpu_seconds"] + asking.cpu_seconds - quoted.data["cpu_taken"]
     parts = ", ".join(f"{part} {seconds:.1f}" for part, seconds in quoted.data["parts"].items())
     print(f"  {name}: took {took.seconds:.1f} s, {took.cpu_seconds:.0f} CPU-s, {took.memory / 1e6:.0f} MB; "
-          f"quoted {before:.1f} s ({parts}), {quoted.data['cpu_seconds']:.0f} CPU-s, "
+          f"quoted {before:.1f} s ({parts}), {cpu_before:.0f} CPU-s, "
           f"{quoted.data['memory'] / 1e6:.0f} MB in {asking.seconds:.1f} s; "
           f"first of the run {first.data['seconds'] if first else float('nan'):.1f} s at step "
           f"{first.step if first else 0}, {first.data['memory'] / 1e6 if first else 0:.0f} MB", flush=True)  # fmt: skip
     errors = {
         "time before": before / took.seconds - 1,
-        "CPU-seconds before": quoted.data["cpu_seconds"] / took.cpu_seconds - 1,
+        "CPU-seconds before": cpu_before / took.cpu_seconds - 1,
         "memory before": quoted.data["memory"] / took.memory - 1,
     }
     if first is not None:

@@ -11,7 +11,8 @@ Kinds and their data:
     checkpoint  epoch, path, seconds
     quote       seconds, memory (bytes a rank), gpu_memory, micro_batch, source (probe or run), warm_up (seconds of
                 compiling; only there where the network is compiled). Of a job that only measures, source is sample, and
-                there are steps, epochs, parts {start, decoding, training, evaluation: seconds}, cpu_seconds
+                there are steps, epochs, parts {start, decoding, training, evaluation: seconds}, cpu_seconds and
+                cpu_taken (of the ranks alone: what the job would take, what measuring took)
     measuring   share (0..1): how far a job is that only measures
     warning     message
     stopping    reason

@@ -210,8 +210,8 @@ class Quotes:
         if said is None or place is None:
             self._end(asked, state="failed", reason=ending.reason or "It said nothing.")
             return
-        closing = max(0.0, ending.ended - said.time) if ending.ended else 0.0
-        self._end(asked, state="done", progress=1.0, **_found(said.data, closing, len(place.gpus), self._lab.prices))
+        found = _found(said, ending, len(place.gpus), self._lab.prices)
+        self._end(asked, state="done", progress=1.0, **found)
         self._lab.expect_training()
         self._lab.expect_training()  # what it takes is known: now it is begun, or not
 
@@ -243,11 +243,18 @@ def _question(settled: training.Settled) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 
-def _found(data: dict[str, Any], closing: float, gpus: int, prices: ledger.Prices) -> dict[str, Any]:
-    """What the job said, as a quote's fields. `closing`: seconds from then until its processes had ended."""
-    seconds, parts = data["seconds"] + closing, dict(data["parts"])
-    parts["start"] += closing
-    copied = ("epochs", "steps", "memory", "gpu_memory", "micro_batch", "cpu_seconds")
-    found = {name: data[name] for name in copied}
-    cost = ledger.cost(prices, gpus * seconds / ledger.HOUR, data["cpu_seconds"] / ledger.HOUR)
-    return {**found, "seconds": seconds, "parts": parts, "cost": cost, "currency": prices.currency}
+def _found(said: Event, ending: outcome.Outcome, gpus: int, prices: ledger.Prices) -> dict[str, Any]:
+    """What the job said, as a quote's fields: with the end of its processes, and with what its launcher took."""
+    data = said.data
+    closing = max(0.0, ending.ended - said.time) if ending.ended else 0.0
+    launcher = max(0.0, ending.cpu_seconds - data["cpu_taken"]) if ending.cpu_seconds else 0.0
+    seconds, cpu_seconds = data["seconds"] + closing, data["cpu_seconds"] + launcher
+    found = {name: data[name] for name in ("epochs", "steps", "memory", "gpu_memory", "micro_batch")}
+    return {
+        **found,
+        "seconds": seconds,
+        "parts": {**data["parts"], "start": data["parts"]["start"] + closing},
+        "cpu_seconds": cpu_seconds,
+        "cost": ledger.cost(prices, gpus * seconds / ledger.HOUR, cpu_seconds / ledger.HOUR),
+        "currency": prices.currency,
+    }

@@ -160,6 +160,7 @@ class Watch:
             "gpu_memory": self.gpu_peak or None,
             "micro_batch": self.started["micro_batch"],
             "cpu_seconds": ranks * (self.cpu + busy * (seconds - self.before)),
+            "cpu_taken": ranks * self._cpu(),
             "source": "sample",
         }
 

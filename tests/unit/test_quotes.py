@@ -20,7 +20,7 @@ OpenLab = Callable[..., Lab]
 SAYS = """
 say("measuring", share=0.5)
 say("quote", seconds=90.0, parts={"start": 5.0, "training": 85.0}, epochs=3, steps=12, memory=2 * 10**9,
-    gpu_memory=None, micro_batch=8, cpu_seconds=180.0, source="sample")
+    gpu_memory=None, micro_batch=8, cpu_seconds=180.0, cpu_taken=1.0, source="sample")
 result(outcome="trained")
 """
 LASTS = """
@@ -62,7 +62,8 @@ def test_a_quote_is_measured_once_and_leaves_nothing(open_lab: OpenLab) -> None:
     assert (found.state, found.progress, found.steps, found.memory) == ("done", 1.0, 12, 2 * 10**9), found.reason
     assert found.seconds is not None and 90 <= found.seconds < 100, "what the processes took to end is counted"
     assert sum(found.parts.values()) == pytest.approx(found.seconds)
-    assert found.cost == pytest.approx(180 / 3600 * 2) and found.currency == "EUR"
+    assert found.cpu_seconds == 180.5, "of 1.5 CPU-seconds the launcher took a half"
+    assert found.cost == pytest.approx(180.5 / 3600 * 2) and found.currency == "EUR"
     assert not desk.lab.job_folder(first.id).exists()
     assert desk.versions(model="m") == [] and desk.datasets() == [] and not desk.lab.busy
     assert desk.create_quote(body=CreateQuote(model="m")) == found and len(engine.children) == 1
