@@ -1,11 +1,14 @@
-"""Norms that stand still are folded into the convolutions before them: the same numbers, a tenth less time."""
+"""Norms that stand still are folded into the convolutions before them: the same numbers, a tenth less time.
+
+Whatever of convolution and norm learns goes on learning: the gradients are those of the two layers in a row.
+"""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 class FoldedConvolution(nn.Conv2d):
@@ -16,10 +19,12 @@ class FoldedConvolution(nn.Conv2d):
     def forward(self, state: Tensor) -> Tensor:
         norm = self.follower[0]
         assert norm.running_mean is not None and norm.running_var is not None
-        weight, bias = fuse_conv_bn_weights(
-            self.weight, self.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-        )
-        return self._conv_forward(state, weight, bias)
+        # Not torch's fuse_conv_bn_weights: what it returns are parameters of their own, which pass no gradient on.
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        shift = norm.bias - norm.running_mean * scale
+        if self.bias is not None:
+            shift = shift + self.bias * scale
+        return self._conv_forward(state, self.weight * scale[:, None, None, None], shift)
 
 
 class FoldedNorm(nn.BatchNorm2d):
