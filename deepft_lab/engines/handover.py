@@ -26,7 +26,6 @@ class Order(msgspec.Struct, frozen=True):
 
     job: str
     folder: str
-    gpus: list[int]
     until: float
 
 
@@ -61,8 +60,6 @@ def wait() -> Path:
         os._exit(0)  # nobody will ask any more, and there is nothing to tidy up
     order = decode(message)
     processes.carry(order.job)
-    if order.gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, order.gpus))  # CUDA has not looked yet
     print_to_log(Path(order.folder))
     channel.send(TAKEN)
     channel.detach()

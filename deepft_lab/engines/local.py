@@ -97,8 +97,7 @@ class LocalEngine:
             return
         place = self.allocate(1, running)
         if place is not None:
-            gpus = [gpu.index for gpu in self.gpus()]  # which of them becomes known with the job
-            self.spares.prepare(msgspec.structs.replace(place, gpus=gpus), _environment())
+            self.spares.prepare(place, _environment())
 
     def close(self) -> None:
         self.spares.close()

@@ -60,7 +60,7 @@ class Spares:
             return spare is not None and spare.ready()
 
     def prepare(self, place: Allocation, environment: Mapping[str, str]) -> None:
-        """Starts a spare for a place of one rank, with all the GPUs that it may be given; where memory allows it."""
+        """Starts a spare for a place of one rank, where memory allows it."""
         if not self.missing() or _available() < LEAST_MEMORY:
             return
         with self._lock:
@@ -132,17 +132,14 @@ class Spare:
     def suits(self, spec: JobSpec, environment: Mapping[str, str]) -> bool:
         """True where the job would be started in the same way."""
         return (
-            spec.ranks == 1
-            and spec.threads == self.place.threads
-            and (len(spec.gpus) == 1) == bool(self.place.gpus)
-            and set(spec.gpus) <= set(self.place.gpus)
+            Allocation(ranks=spec.ranks, threads=spec.threads, gpus=list(spec.gpus)) == self.place
             and environment == self.environment
         )
 
     def take(self, spec: JobSpec, folder: Path) -> bool:
         """Hands the job over. False where the spare does not say that it has it."""
         until = time.monotonic() + FRESH_SECONDS
-        order = handover.Order(job=spec.job, folder=str(folder.absolute()), gpus=list(spec.gpus), until=until)
+        order = handover.Order(job=spec.job, folder=str(folder.absolute()), until=until)
         try:
             self._line.settimeout(ANSWER_SECONDS)
             self._line.send(handover.encode(order))
