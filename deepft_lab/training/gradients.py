@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from deepft_lab.errors import DeepFTError
-from deepft_lab.training.memory import FullMemory, effective_batch, is_full, release
+from deepft_lab.training.memory import FullMemory, effective_batch, is_full, release, still_norms
 from deepft_lab.training.task import Batch, Task, at_least
 
 _SPREAD = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: seeds of neighbouring steps lie far apart
@@ -35,8 +35,8 @@ class Gradients:
         """`note` is told of each smaller part."""
         self.task, self.accelerator, self.model, self.warn, self.note = task, accelerator, model, warn, note
         self.micro_batch, self.seed, self.pretrained = max(1, micro_batch), seed, pretrained
+        self._frozen = still_norms(model)
         norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
-        self._frozen = [layer for layer in norms if layer.weight is not None and not layer.weight.requires_grad]
         self._norms = [layer for layer in norms if layer not in self._frozen]
         self._usual = [0.1 if layer.momentum is None else layer.momentum for layer in self._norms]
         self._least = min(self._usual, default=1.0) or 1.0

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import psutil
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from deepft_lab.errors import DeepFTError
 from deepft_lab.training.task import Batch, Task
@@ -111,6 +112,12 @@ def estimate(task: Task, model: nn.Module, batch: Batch, *, averaged: bool) -> N
     return Need(3.0 * learning + averaged * weights, _SLACK * saved(task, model, batch) / len(batch))
 
 
+def still_norms(model: nn.Module) -> list[nn.Module]:
+    """The batch norms that are frozen: they keep their statistics while the rest trains."""
+    norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
+    return [layer for layer in norms if layer.weight is not None and not layer.weight.requires_grad]
+
+
 def saved(task: Task, model: nn.Module, batch: Batch) -> int:
     """Bytes that the backward pass over a prepared batch keeps, weights not counted. Leaves the network as it was."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
@@ -127,6 +134,8 @@ def saved(task: Task, model: nn.Module, batch: Batch) -> int:
     buffers = [buffer.clone() for buffer in model.buffers()]
     training = model.training
     model.train()
+    for layer in still_norms(model):
+        layer.eval()
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         loss = task.loss(model, batch)
     del loss

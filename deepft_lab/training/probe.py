@@ -59,6 +59,7 @@ def main(folder: Path, sizes: list[int]) -> dict[str, object]:
 
     from deepft_lab import manifest as manifests
     from deepft_lab.training import inheriting, optimizers, tasks
+    from deepft_lab.training.memory import still_norms
 
     spec = job_folder.read(folder / "spec.json", job_folder.JobSpec)
     torch.set_num_threads(spec.threads)
@@ -90,6 +91,8 @@ def main(folder: Path, sizes: list[int]) -> dict[str, object]:
         side = task.stored_side
         pictures = [torch.from_numpy(noise.integers(0, 256, (side, side, 3), dtype=numpy.uint8)) for _ in rows]
         model.train(size > 1)
+        for layer in still_norms(model):
+            layer.eval()
         for turn in range(STEPS):
             begun = time.perf_counter()
             randoms = [numpy.random.default_rng((turn, row)) for row in range(size)]
