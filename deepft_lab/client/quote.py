@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,8 @@ def measured(app: App, body: records.CreateQuote, timeout: float | None) -> Quot
             time.sleep(PAUSE)
             record = app.call("quote", quote=record.id)
     except BaseException:
-        app.call("delete_quote", quote=record.id)
+        with contextlib.suppress(errors.DeepFTError):
+            app.call("delete_quote", quote=record.id)
         raise
     if record.state != "done":
         raise errors.QuoteFailed(f"There is no quote: {record.reason or 'it was cancelled.'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import tiny
 from coloured import coloured
 
 from deepft_lab import manifest, spec
+from deepft_lab.engines.local import LocalEngine
+from deepft_lab.events import EventReader
 from deepft_lab.training import loop, quoting
 
 COUNT, HELD = 100, 30
@@ -87,6 +90,22 @@ def test_the_small_job_ends_early_and_is_evaluated(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(quoting.Watch, "sum", lambda self, sizes: watches.append(self) or real(self, sizes))
     measured(job(tmp_path), tmp_path)
     assert watches[0].step == quoting.STEPS and len(watches[0].evaluations) == 1
+
+
+def test_two_ranks_measure_together(tmp_path: Path) -> None:
+    """As the engine starts them: runner, launcher, two workers."""
+    made = job(tmp_path, ranks=2, num_gpus=2, num_epochs=2)
+    spec.write(tmp_path / "spec.json", msgspec.structs.replace(made, quote=True))
+    engine = LocalEngine(tmp_path)
+    handle = engine.submit(tmp_path)
+    while engine.poll(handle, tmp_path):
+        time.sleep(0.1)
+    said = EventReader(tmp_path / "events.jsonl").read()
+    assert said[-1].kind == "quote", (tmp_path / "log.txt").read_text()
+    assert said[-1].data["steps"] == 2 * math.ceil(COUNT / 16)
+    ending = spec.read(tmp_path / "exit.json", spec.Exit)
+    assert ending.code == 0 and ending.cpu_seconds > said[-1].data["cpu_taken"] > 0
+    assert said[-1].data["parts"]["start"] > 0.5, "the imports of launcher and workers are counted"
 
 
 def test_half_of_a_sample_must_be_decoded_where_much_must(tmp_path: Path) -> None:

@@ -88,8 +88,10 @@ def test_an_estimate_can_be_cancelled_and_ends_with_its_page(app: Any, mount: Op
     page = mount("modelForm", target_of(app))
     server = Server(page, app)
     page.get_by_test_id("template-classifier-mobilenet-v2").check()
-    page.get_by_test_id("model-estimate").click()
-    page.get_by_test_id("estimate-cancel").press("Enter")
+    page.get_by_test_id("model-estimate").dblclick()
+    expect(page.get_by_test_id("estimate-cancel")).to_be_focused()
+    assert len(server.asked) == 1, "a second click asks nothing anew"
+    page.keyboard.press("Enter")
     words = page.get_by_test_id("estimate-words")
     expect(words).to_have_text("The estimate was cancelled.")
     expect(page.get_by_test_id("model-estimate")).to_be_focused()

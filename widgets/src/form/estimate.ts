@@ -50,6 +50,7 @@ export function estimate(options: EstimateOptions): Estimate {
   const { client } = options;
   let quote: Quote | null = null;
   let asked = ''; // the values that `quote` is for
+  let asking = false; // until the server has taken the question, so that no second one is put
   let disposed = false;
 
   const action = button({
@@ -61,12 +62,13 @@ export function estimate(options: EstimateOptions): Estimate {
   const cancel = button({ label: 'Cancel', testid: 'estimate-cancel', onClick: () => void giveUp() });
   const bar = progressBar('Measuring what the training takes', 'estimate-progress');
   const words = h('span', { class: 'dft-grow', 'data-testid': 'estimate-words' });
-  // Only words are read out, and only when they change: the bar has a role of its own.
+  // Only words are read out, and only when they change: the bar has a role of its own. The place of the words is there
+  // from the beginning, since what comes together with its place is not read out everywhere.
   const told = h('div', { class: 'dft-grow', 'aria-live': 'polite' }, words);
   const parts = h('div', { class: 'dft-help', 'data-testid': 'estimate-parts' });
   const element = h(
     'div',
-    { class: 'dft-estimate', 'data-testid': 'estimate', hidden: true },
+    { class: 'dft-estimate', 'data-testid': 'estimate' },
     h('div', { class: 'dft-row' }, told, cancel),
     bar.element,
     parts,
@@ -82,18 +84,16 @@ export function estimate(options: EstimateOptions): Estimate {
 
   function show(): void {
     const focused = action.matches(':focus') || cancel.matches(':focus');
-    element.hidden = quote === null;
     bar.element.hidden = cancel.hidden = !open();
-    action.disabled = open();
+    action.disabled = open() || asking;
     parts.hidden = quote?.state !== 'done';
     if (focused) {
       (open() ? cancel : action).focus(); // the other one can have it no longer
     }
     element.classList.remove('dft-stale', 'dft-fault');
     if (quote === null) {
-      return;
-    }
-    if (quote.state === 'waiting') {
+      say('');
+    } else if (quote.state === 'waiting') {
       say(quote.reason || 'Waiting for the machine …');
       bar.set(null);
     } else if (quote.state === 'measuring') {
@@ -110,12 +110,18 @@ export function estimate(options: EstimateOptions): Estimate {
     }
   }
 
+  show();
+
   const params = (id: string): { owner: string; app: string; quote: string } => ({
     ...options.params,
     quote: id,
   });
 
   async function run(): Promise<void> {
+    if (asking || open()) {
+      return;
+    }
+    asking = true;
     try {
       const body = await options.read();
       if (body === null || disposed) {
@@ -123,19 +129,30 @@ export function estimate(options: EstimateOptions): Estimate {
       }
       asked = JSON.stringify(options.now());
       quote = await client.call('create_quote', { params: options.params, body });
+      asking = false;
       show();
-      while (open() && !disposed) {
-        await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
-        if (!open() || disposed) {
-          break;
-        }
-        quote = await client.call('quote', { params: params(quote.id) });
-        show();
-      }
+      await follow();
     } catch (error) {
       quote = null;
-      show();
       options.onError(error);
+    } finally {
+      asking = false;
+      show();
+    }
+  }
+
+  /** Asks how far it is until it is over. */
+  async function follow(): Promise<void> {
+    while (quote !== null && open() && !disposed) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+      if (!open() || disposed) {
+        return;
+      }
+      const now = await client.call('quote', { params: params(quote.id) });
+      if (open()) {
+        quote = now; // it was not cancelled meanwhile
+        show();
+      }
     }
   }
 
