@@ -25,6 +25,8 @@ PLENTY = 0.5  # share of free memory up to which the estimate is trusted
 FILLED = 0.9  # share of free memory that a run may take
 _SLACK = 1.3  # of the estimate: gradients of activations and work space beside what is kept
 _FULL = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory", "bad allocation")
+_PERHAPS_FULL = ("could not create a primitive", "could not create a memory object", "could not execute a primitive")
+_LITTLE = 256 * 2**20  # bytes that are free, with which oneDNN's words, which give no reason, mean that memory is full
 
 
 class FullMemory(DeepFTError):
@@ -45,7 +47,12 @@ def is_full(error: BaseException) -> bool:
     """True for the several ways in which torch says that memory is full."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError, FullMemory)):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _FULL)
+    if not isinstance(error, RuntimeError):
+        return False
+    said = str(error).lower()
+    if any(words in said for words in _PERHAPS_FULL):
+        return free(torch.device("cpu")) < _LITTLE
+    return any(words in said for words in _FULL)
 
 
 def release() -> None:

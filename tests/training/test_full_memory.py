@@ -21,6 +21,7 @@ from deepft_lab import spec
 from deepft_lab.engines.local import LocalEngine
 from deepft_lab.events import EventReader, fold
 from deepft_lab.lab import outcome
+from deepft_lab.training import memory
 
 LIMITED = """
 import json, resource, sys
@@ -146,3 +147,12 @@ def test_of_two_processes_one_is_full_and_both_go_on_from_the_checkpoint_in_smal
     assert next(event for event in events if event.kind == "resumed").data == {"from_step": 3}
     steps = [event.step for event in fold(events) if event.kind == "epoch"]
     assert steps == [2, 4, 6]
+
+
+def test_words_without_a_reason_mean_full_memory_where_little_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RuntimeError("could not create a primitive")
+    for bytes_free, full in ((2**40, False), (2**20, True)):
+        monkeypatch.setattr(memory, "free", lambda device, given=bytes_free: given)
+        assert memory.is_full(error) is full
+        assert not memory.is_full(RuntimeError("shapes do not match"))
+        assert memory.is_full(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
