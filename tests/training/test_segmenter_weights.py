@@ -128,8 +128,40 @@ def test_missing_weights_are_told_before_the_run(variant: str, tmp_path: Path, m
     catalog = Catalog()
     template = catalog.get("MMSegmentation_SegFormer")
     values = recipes.check(template, {"variant": variant})[0]
-    with pytest.raises(WeightsNotFound, match=f"segformer_{variant}_ade20k.safetensors"):
-        catalog.find_weights(template, values)
+    for choice, file in (("ade20k", f"segformer_{variant}_ade20k"), ("cityscapes", f"segformer_{variant}_cityscapes")):
+        with pytest.raises(WeightsNotFound, match=f"{file}.safetensors"):
+            catalog.find_weights(template, {**values, "pretrained_weights": choice})
+    with pytest.raises(WeightsNotFound, match=f"mit_{variant}.safetensors"):
+        catalog.find_weights(template, {**values, "pretrained_weights": "ImageNet-1k"})
+
+
+@pytest.mark.parametrize("variant", [*VARIANTS])
+def test_each_choice_of_weights_is_of_its_own_variant(variant: str) -> None:
+    plan = recipes.settled(
+        recipes.read(Catalog().get("segmenter-segformer").recipe, "visual-segmenter"), {"variant": variant}
+    )
+    assert set(plan.weights) == {"ade20k", "cityscapes", "ImageNet-1k"}
+    for weights in plan.weights.values():
+        assert f"-{variant}" in weights.huggingface and f"_{variant}" in weights.file
+
+
+def test_streets_fill_all_but_the_classifier_and_an_encoder_has_no_decoder(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        whole = {
+            key: torch.Size(tensor.shape) for key, tensor in SegFormer(19, VARIANTS["b1"], 0.1).state_dict().items()
+        }
+    streets = {key: torch.rand(shape) for key, shape in whole.items()}
+    encoder = {key: tensor for key, tensor in streets.items() if key.startswith("segformer.")}
+    imagenet = {**encoder, "classifier.weight": torch.rand(1000, 512), "classifier.bias": torch.rand(1000)}
+    for name, file, taken in (("streets", streets, "decode_head.linear_fuse.weight"), ("mit", imagenet, "")):
+        save_file(file, tmp_path / f"{name}.safetensors")
+        task = task_of("segmenter-segformer", variant="b1", pretrained_weights="cityscapes" if taken else "ImageNet-1k")
+        own = task.build(str(tmp_path / f"{name}.safetensors")).state_dict()
+        assert all(torch.equal(own[key], tensor) for key, tensor in encoder.items())
+        assert torch.equal(own["decode_head.linear_fuse.weight"], streets["decode_head.linear_fuse.weight"]) == bool(
+            taken
+        )
+        assert own["decode_head.classifier.weight"].shape[0] == 3
 
 
 def test_the_light_one_takes_the_shared_weights(shared: Path) -> None:

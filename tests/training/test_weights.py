@@ -90,3 +90,25 @@ def test_converting_keeps_every_tensor(tmp_path: Path) -> None:
     assert weights.main(["convert", str(tmp_path / "in.pth"), str(tmp_path / "out.safetensors")]) == 0
     found = load_file(tmp_path / "out.safetensors")
     assert torch.equal(found["a"], shared) and torch.equal(found["b"], shared.t())
+
+
+def test_a_repository_that_holds_a_pickle_alone_is_fetched_as_safetensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    torch.save({"weight": torch.arange(3.0)}, tmp_path / "pytorch_model.bin")
+    asked = []
+
+    def download(repository: str, name: str) -> str:
+        asked.append((repository, name))
+        if not (tmp_path / name).is_file():
+            raise LocalEntryNotFoundError(name)
+        return str(tmp_path / name)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    assert weights.fetch("somebody/old") == tmp_path / "model.safetensors"
+    assert load_file(tmp_path / "model.safetensors")["weight"].tolist() == [0, 1, 2]
+    assert asked == [("somebody/old", "model.safetensors"), ("somebody/old", "pytorch_model.bin")]
+    assert weights.fetch("somebody/old") == tmp_path / "model.safetensors" and len(asked) == 3
