@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch.nn import functional
 from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import ConceptValue, Fault, Prediction
-from deepft_lab.training import architectures, augment, metrics, weights
+from deepft_lab.training import architectures, augment, data, head_start, metrics, weights
+from deepft_lab.training.detection import folding
 from deepft_lab.training.recipes.classifier import Loss
 from deepft_lab.training.task import Batch, Figures, Scorer, Task, at_least
 
@@ -26,6 +27,8 @@ UNKNOWN = -1.0  # a target that nobody has stated
 class Classify(Task):
     """Targets: float32 [n, concepts], 1 present, 0 absent, -1 unknown. Outputs: logits [concepts]."""
 
+    _given = False  # whether a file of pretrained weights filled the network
+    _still: frozenset[str] = frozenset()  # parameters of norms that stay as they were pretrained
     balanced: Tensor | None = None  # weights of targets by `class_weights`, [2, concepts]: absent, present
 
     @cached_property
@@ -96,14 +99,40 @@ class Classify(Task):
     def build(self, weights_file: str | None = None) -> nn.Module:
         head = self.architecture.head
         model = self.architecture.build(len(self.concepts), self.plan.stochastic_depth)
+        self._given = weights_file is not None
         if weights_file is not None:
             aside, name = self.architecture.aside, self.plan.architecture
             weights.load(model, weights_file, architecture=name, head=head, aside=aside)
-        if self.plan.dropout or self.plan.embedding_length:
+            self._hold_norms(model)
+        if self.plan.dropout or self.plan.embedding_length or self.plan.head_start == "fitted":
             width = architectures.width(model, head)
             last = architectures.Head(width, len(self.concepts), self.plan.dropout, self.plan.embedding_length)
             architectures.put_head(model, head, last)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def inherited(self, model: nn.Module, new: Collection[str]) -> None:
+        self._hold_norms(model)
+
+    def _hold_norms(self, model: nn.Module) -> None:
+        """Norms of a network that has learned stay as they are, where the recipe says so."""
+        if self.plan.norms == "frozen":
+            self._still = frozenset(
+                f"{name}.{part}"
+                for name, layer in model.named_modules()
+                if isinstance(layer, nn.BatchNorm2d)
+                for part, _ in layer.named_parameters(recurse=False)
+            )
+            folding.fold(model)
+
+    def settle(self, model: nn.Module, training: data.Examples, validation: data.Examples) -> None:
+        if self.plan.head_start == "fitted" and self._given:
+            head_start.fit(self, model, self.head_of(model), training, self._loss)
+
+    def head_of(self, model: nn.Module) -> architectures.Head:
+        """The new last layer of a network of `build`."""
+        head = model.get_submodule(self.architecture.head.removesuffix("."))
+        assert isinstance(head, architectures.Head)
+        return head
 
     def trunk(self, model: nn.Module) -> tuple[nn.Module, int]:
         """A network of `build` turned into what gives its embeddings, prepared images to [n, width]; and the width."""
@@ -114,6 +143,8 @@ class Classify(Task):
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
         if not pretrained:
             return 1.0
+        if parameter in self._still:
+            return 0.0
         if parameter.startswith(self.architecture.head):
             return float(self.plan.optimizer.head_lrate_factor)
         return float(self.values.get("base_gradient_multiplier", 1.0))

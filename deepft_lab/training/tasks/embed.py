@@ -32,19 +32,27 @@ class Embed(classify.Classify):
             raise InvalidParams(reason, [Fault("concepts", self.concepts, reason)])
 
     def settle(self, model: nn.Module, training: data.Examples, validation: data.Examples) -> None:
+        super().settle(model, training, validation)
         self.training = training
+
+    def head_of(self, model: nn.Module) -> architectures.Head:
+        assert isinstance(model, Network) and isinstance(model.head, architectures.Head)  # there is no margin
+        return model.head
 
     def build(self, weights_file: str | None = None) -> Network:
         head = self.architecture.head
         backbone = self.architecture.build(len(self.concepts), self.plan.stochastic_depth)
         width = architectures.width(backbone, head)
         architectures.headless(backbone, head)
+        self._given = weights_file is not None
         if weights_file is not None:
             aside, name = self.architecture.aside, self.plan.architecture
             weights.load(backbone, weights_file, architecture=name, head=head, aside=aside)
         projected = int(self.values.get("embeddings_size") or 512) if self.plan.projection else None
         margin, length = self.plan.margin is not None, self.plan.embedding_length
         model = Network(backbone, width, projected, len(self.concepts), self.plan.dropout, margin, length)
+        if self._given:
+            self._hold_norms(model)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def trunk(self, model: nn.Module) -> tuple[nn.Module, int]:
@@ -52,6 +60,8 @@ class Embed(classify.Classify):
         return Embeddings(model), model.width
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
+        if pretrained and parameter in self._still:
+            return 0.0
         if not pretrained or parameter.startswith("backbone."):
             return 1.0
         return float(self.plan.optimizer.head_lrate_factor)

@@ -6,7 +6,7 @@ of the embeddings too, so prediction needs nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -76,6 +76,9 @@ class Transfer(classify.Classify):
 
     def trunk(self, model: nn.Module) -> tuple[nn.Module, int]:
         raise NotImplementedError("An embedding classifier has no embeddings of its own.")
+
+    def inherited(self, model: nn.Module, new: Collection[str]) -> None:
+        """Its trunk stands still in any case."""
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
         return 1.0 if parameter.startswith("head.") else 0.0

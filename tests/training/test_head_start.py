@@ -1,0 +1,102 @@
+"""A pretrained classifier's start: its norms stay as they are, and its new head is fitted to what they give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision import models
+
+from deepft_lab.training import head_start, optimizers, tasks
+from deepft_lab.training.task import Batch
+
+RECIPE = {
+    "task": "classify",
+    "architecture": "mobilenet_v2",
+    "embedding_length": 16.0,
+    "norms": "frozen",
+    "head_start": "fitted",
+    "loss": {"exclusive": "cross_entropy"},
+    "optimizer": {"name": "adamw", "head_lrate_factor": 10.0},
+}
+CONCEPTS = ["dark", "middle", "bright"]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("weights") / "mobilenet_v2.safetensors"
+    save_file(models.mobilenet_v2(weights=None).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def task() -> tasks.classify.Classify:
+    made = tasks.make("visual-classifier", RECIPE, {"image_size": 32, "batch_size": 8}, CONCEPTS, exclusive=True)
+    assert isinstance(made, tasks.classify.Classify)
+    return made
+
+
+class Shades:
+    """Twelve pictures of three shades, as a job's examples give them."""
+
+    targets = torch.eye(3).repeat(4, 1)
+
+    def __len__(self) -> int:
+        return 12
+
+    def __getitems__(self, keys: list[tuple[int, int, int]]) -> Batch:
+        shades = torch.tensor([40 + 80 * (example % 3) + example for example, _, _ in keys], dtype=torch.uint8)
+        return Batch(shades[:, None, None, None].expand(-1, 3, 32, 32).contiguous())
+
+
+def test_a_fitted_head_knows_the_training_pictures_before_the_first_step(
+    task: tasks.classify.Classify, file: Path
+) -> None:
+    model, shades = task.build(str(file)), Shades()
+    task.settle(model, shades, shades)  # type: ignore[arg-type]
+    batch = task.prepare(shades.__getitems__([(place, 0, 0) for place in range(12)]))
+    found = torch.stack(task.outputs(model.eval(), batch))
+    assert (found.argmax(1) == shades.targets.argmax(1)).all()
+
+
+def test_a_random_start_keeps_its_random_head(task: tasks.classify.Classify) -> None:
+    model = task.build()
+    before = task.head_of(model).weight.clone()
+    task.settle(model, Shades(), Shades())  # type: ignore[arg-type]
+    assert torch.equal(task.head_of(model).weight, before)
+    assert task.lrate_factor("features.0.1.weight", pretrained=False) == 1.0
+
+
+def test_norms_of_a_given_network_stay_and_its_convolutions_learn(task: tasks.classify.Classify, file: Path) -> None:
+    model = task.build(str(file))
+    optimizer = optimizers.build(
+        task.plan.optimizer, model, weight_decay=0.0, factor=lambda name: task.lrate_factor(name, pretrained=True)
+    )
+    for group in optimizer.param_groups:
+        group["lr"] = 1e-3 * group["factor"]
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    shades = Shades()
+    batch = task.prepare(shades.__getitems__([(place, 0, 0) for place in range(12)]))
+    task.loss(model, Batch(batch.images, shades.targets)).backward()
+    optimizer.step()
+    norms = {name for name, layer in model.named_modules() if isinstance(layer, nn.BatchNorm2d)}
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert norms and not {name for name in changed if name.rpartition(".")[0] in norms}
+    assert "features.0.0.weight" in changed and "classifier.1.weight" in changed
+
+
+def test_unknown_targets_take_no_part_in_the_fit() -> None:
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    targets = torch.tensor([[1.0], [-1.0], [0.0]])
+
+    def loss(logits: Tensor, wanted: Tensor) -> Tensor:
+        known = (wanted >= 0).float()
+        return (nn.functional.softplus(logits * (1 - 2 * wanted)) * known).sum() / known.sum()
+
+    weight, bias = head_start.linear(vectors, targets, loss)
+    assert weight[0, 0] > 1 and abs(float(weight[0, 1])) < 1e-4 and abs(float(bias[0])) < 1e-3
