@@ -5,7 +5,8 @@
 Each round measures a quote and then runs the whole job, both as the engine starts them: runner, launcher, worker. The
 cache of pictures is empty before each quote, so the quote counts the decoding and the run does it. Time is wall time
 from the start of the runner to its end; CPU-seconds are those of all the job's processes; memory is the worker's peak,
-pages of cached pictures not counted. Errors are medians over the rounds. Needs the shared photos and weights.
+pages of cached pictures not counted. Errors are medians over the rounds; "at one pace" takes out that a busy machine
+leaves one job more than another, and is only told. Needs the shared photos and weights.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from deepft_lab.events import EventReader
 from deepft_lab.records import Event
 
 LIMIT = 0.25
+TOLD = "the same at one pace"
 ANTS = photos("classify-antsbees")
 ROWS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "ants-128": ("classifier-mobilenet-v2", ANTS, {"image_size": 128, "num_epochs": 4}),
@@ -124,6 +126,7 @@ def measure(name: str, shared: Path) -> dict[str, float]:
           f"{first.step if first else 0}, {first.data['memory'] / 1e6 if first else 0:.0f} MB", flush=True)  # fmt: skip
     errors = {
         "time before": before / took.seconds - 1,
+        TOLD: before * _pace(asking) / (took.seconds * _pace(took)) - 1,
         "CPU-seconds before": cpu_before / took.cpu_seconds - 1,
         "memory before": quoted.data["memory"] / took.memory - 1,
     }
@@ -131,6 +134,11 @@ def measure(name: str, shared: Path) -> dict[str, float]:
         errors["time in the run"] = first.data["seconds"] / took.seconds - 1
         errors["memory in the run"] = first.data["memory"] / took.memory - 1
     return errors
+
+
+def _pace(took: Took) -> float:
+    """CPU-seconds a second: what a busy machine left to a job."""
+    return took.cpu_seconds / took.seconds
 
 
 def main() -> None:
@@ -149,7 +157,7 @@ def main() -> None:
     missed = False
     for name, rounds in found.items():
         medians = {key: statistics.median(errors[key] for errors in rounds if key in errors) for key in rounds[0]}
-        beyond = [key for key, error in medians.items() if abs(error) > LIMIT]
+        beyond = [key for key, error in medians.items() if abs(error) > LIMIT and key != TOLD]
         missed |= bool(beyond)
         words = ", ".join(f"{key} {error:+.0%}" for key, error in medians.items())
         print(f"{name}: {words} (limit {LIMIT:.0%}{', MISSED: ' + ', '.join(beyond) if beyond else ''})")

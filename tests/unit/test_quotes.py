@@ -136,6 +136,16 @@ def test_a_quote_that_is_given_up_ends_its_processes(open_lab: OpenLab, monkeypa
     assert engine.children[1].wait(timeout=10) is not None
 
 
+def test_a_server_that_ends_takes_its_quotes_along(open_lab: OpenLab) -> None:
+    engine = SmallEngine(LASTS)
+    desk = ready(open_lab(engine=engine))
+    quote = desk.create_quote(body=CreateQuote(model="m"))
+    asked(desk, quote, lambda now: now.progress == 0.5)
+    desk.lab.close()
+    assert engine.children[0].wait(timeout=5) is not None
+    assert not desk.lab.job_folder(quote.id).exists()
+
+
 def test_a_quote_that_fails_says_why_and_may_be_asked_again(open_lab: OpenLab) -> None:
     engine = SmallEngine(
         "say('failed', reason='The lens is dirty.')\nresult(outcome='failed', reason='The lens is dirty.')"
