@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from desk import Desk
 from small_engine import SmallEngine
 from test_jobs import ready, training
 
+from deepft_lab.engines.base import Allocation
 from deepft_lab.errors import InvalidParams, NotFound
 from deepft_lab.lab import Lab, quotes
 from deepft_lab.records import CreateQuote, Quote, Train
@@ -117,6 +118,29 @@ def test_a_training_never_waits_for_a_quote(open_lab: OpenLab) -> None:
     assert engine.children[0].wait(timeout=5) is not None, "what was measured has ended"
     desk.stop_version(model="m", version=version.id)
     assert asked(desk, quote, lambda now: now.progress == 0.5).state == "measuring"
+
+
+class TwoPlaces(SmallEngine):
+    """A job takes as many places as it asked for GPUs."""
+
+    def allocate(self, num_gpus: int, running: Sequence[Allocation]) -> Allocation | None:
+        free = 2 - sum(other.ranks for other in running)
+        return Allocation(ranks=num_gpus, threads=1) if free >= num_gpus else None
+
+
+def test_a_quote_overtakes_no_training_that_waits_for_more_than_is_free(open_lab: OpenLab) -> None:
+    desk = ready(open_lab(engine=TwoPlaces(BOTH)))
+    desk.new_model("large", values={"num_gpus": 2})
+    first = desk.wait(desk.begin_training("m"), training)
+    second = desk.begin_training("large")
+    quote = desk.create_quote(body=CreateQuote(model="m"))
+    for _ in range(3):  # turns of the queue
+        desk.lab.jobs.wake()
+        time.sleep(0.1)
+    assert desk.quote(quote=quote.id).state == "waiting"
+    desk.stop_version(model="m", version=first.id)
+    desk.stop_version(model="large", version=desk.wait(second, training).id)
+    assert asked(desk, quote).state == "done"
 
 
 def test_a_quote_that_is_given_up_ends_its_processes(open_lab: OpenLab, monkeypatch: pytest.MonkeyPatch) -> None:
