@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from deepft_lab import params
 from deepft_lab.catalog import Catalog
+from deepft_lab.records import Template
 from deepft_lab.training import tasks
 from deepft_lab.training.segmentation.truth import UNKNOWN
 from deepft_lab.training.task import Batch, Task
@@ -69,10 +71,15 @@ def made(name: str) -> Case:
 
 
 def _task(template: str, *, exclusive: bool = True, **values: Any) -> Task:
-    chosen = Catalog().get(template)
+    chosen = _template(template)
     complete, faults = params.check(chosen.fields, values)
     assert not faults, faults
     return tasks.make(chosen.type, chosen.recipe, complete, CONCEPTS, exclusive=exclusive)
+
+
+@functools.cache
+def _template(id: str) -> Template:
+    return Catalog().get(id)
 
 
 def _images() -> Tensor:
