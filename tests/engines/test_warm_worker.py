@@ -116,7 +116,8 @@ def test_a_warm_job_carries_its_id_and_ends_within_seconds_even_when_its_folder_
     handle = engine.submit(one.folder)
     one.wait(lambda: one.events("step"))
     carried = [f"DEEPFT_JOB={one.spec.job}".encode() in Path(f"/proc/{pid}/environ").read_bytes() for pid in kept]
-    assert carried == [True, False, True]  # the launcher is found because it is of the same spare
+    assert carried == [True, False, True]
+    assert sorted(processes.carriers(one.spec.job)) == sorted(kept)  # the launcher too: it is of the same spare
     shutil.rmtree(one.folder)
     assert engine.poll(handle, one.folder) and engine.poll("", one.folder)
     begun = time.monotonic()
