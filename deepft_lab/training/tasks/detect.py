@@ -203,8 +203,9 @@ class Detect(Task):
 
     @property
     def part_means(self) -> str:
-        exact = isinstance(self.plan.head, Queries)
-        return "" if exact else "the loss is a mean over the places that a part learns from"
+        if isinstance(self.plan.head, Queries):
+            return "noised copies of the boxes are drawn for each part" if self.plan.head.denoising else ""
+        return "the loss is a mean over the places that a part learns from"
 
     def outputs(self, model: nn.Module, batch: Batch) -> list[dict[str, Tensor]]:
         """Pictures whose own canvases are equal go through the network together.
