@@ -12,6 +12,7 @@ time may have a store; the server's lock sees to that.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, select
 
 from deepft_lab.engines.base import Engine
+from deepft_lab.errors import DeepFTError
 from deepft_lab.lab import access as _access
 from deepft_lab.lab import apps as _apps
 from deepft_lab.lab import datasets as _datasets
@@ -43,6 +45,8 @@ from deepft_lab.lab.quotes import Quotes
 from deepft_lab.store import tables as t
 from deepft_lab.store.blobs import Blobs
 from deepft_lab.store.database import Database
+
+logger = logging.getLogger("deepft_lab")
 
 
 class Lab:
@@ -205,9 +209,15 @@ class Lab:
                 path.unlink(missing_ok=True)
 
     def _remove_orphans(self) -> None:
-        """Job folders without a version: a server was killed between writing the one and the other."""
+        """Job folders without a version, and what still runs there: of quotes, and of a version that came to nothing,
+        whose server was killed.
+        """
         with self.database.reading() as connection:
             known = set(connection.execute(select(t.versions.c.job)).scalars())
         for folder in self.jobs_path.iterdir():
             if folder.name not in known:
+                try:
+                    self.engine.cancel("", folder)  # a quote that goes on would slow what is trained from here on
+                except DeepFTError as error:
+                    logger.warning("Of the folder %s: %s", folder, error.message)
                 shutil.rmtree(folder, ignore_errors=True)

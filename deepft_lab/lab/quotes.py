@@ -212,7 +212,6 @@ class Quotes:
             return
         found = _found(said, ending, len(place.gpus), self._lab.prices)
         self._end(asked, state="done", progress=1.0, **found)
-        self._lab.expect_training()
         self._lab.expect_training()  # what it takes is known: now it is begun, or not
 
     def _end(self, asked: Asked, **changes: Any) -> None:

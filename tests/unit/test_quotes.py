@@ -170,6 +170,18 @@ def test_a_server_that_ends_takes_its_quotes_along(open_lab: OpenLab) -> None:
     assert not desk.lab.job_folder(quote.id).exists()
 
 
+def test_a_quote_of_a_killed_server_ends_when_one_is_started_again(open_lab: OpenLab) -> None:
+    engine = SmallEngine(LASTS)
+    first = open_lab(engine=engine)
+    desk = ready(first)
+    quote = desk.create_quote(body=CreateQuote(model="m"))
+    asked(desk, quote, lambda now: now.progress == 0.5)
+    first.jobs.close()  # all that a killed server does not do any more
+    open_lab(LASTS)
+    assert engine.children[0].wait(timeout=5) is not None
+    assert not first.job_folder(quote.id).exists()
+
+
 def test_a_quote_that_fails_says_why_and_may_be_asked_again(open_lab: OpenLab) -> None:
     engine = SmallEngine(
         "say('failed', reason='The lens is dirty.')\nresult(outcome='failed', reason='The lens is dirty.')"
