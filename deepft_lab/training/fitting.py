@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import nn
@@ -36,7 +35,7 @@ def fit(
     part = known or _fitting(spec, folder, task, model, examples, accelerator, steps=steps, warn=warn, say=say)
     if 0 < spec.micro_batch < part:
         part = spec.micro_batch
-        norms = any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in model.modules())
+        norms = bool(memory.batch_norms(model))
         warn(
             f"Memory was full: the run was begun again from its last checkpoint, and batches are computed in parts of "
             f"{part}. {memory.effective_batch(task, norms=norms)}"
@@ -97,7 +96,7 @@ def _fitting(
     if not part:
         raise DeepFTError(_nothing_fits(values, least, here))
     if part < asked:
-        norms = any(isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) for layer in model.modules())
+        norms = bool(memory.batch_norms(model))
         warn(
             f"batch_size = {values['batch_size']} does not fit into the memory that is free ({_words(here)}): each "
             f"batch is computed in parts of {part}. {memory.effective_batch(task, norms=norms)}"

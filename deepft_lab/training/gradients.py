@@ -16,10 +16,9 @@ import numpy
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from deepft_lab.errors import DeepFTError
-from deepft_lab.training.memory import FullMemory, effective_batch, is_full, release, still_norms
+from deepft_lab.training.memory import FullMemory, batch_norms, effective_batch, is_full, release, still_norms
 from deepft_lab.training.task import Batch, Task, at_least
 
 _SPREAD = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: seeds of neighbouring steps lie far apart
@@ -36,8 +35,7 @@ class Gradients:
         self.task, self.accelerator, self.model, self.warn, self.note = task, accelerator, model, warn, note
         self.micro_batch, self.seed, self.pretrained = max(1, micro_batch), seed, pretrained
         self._frozen = still_norms(model)
-        norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
-        self._norms = [layer for layer in norms if layer not in self._frozen]
+        self._norms = batch_norms(model)
         self._usual = [0.1 if layer.momentum is None else layer.momentum for layer in self._norms]
         self._least = min(self._usual, default=1.0) or 1.0
         self._several = True  # parts of more than one example: batch norm takes their statistics

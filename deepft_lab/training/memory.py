@@ -120,9 +120,26 @@ def estimate(task: Task, model: nn.Module, batch: Batch, *, averaged: bool) -> N
 
 
 def still_norms(model: nn.Module) -> list[nn.Module]:
-    """The batch norms that are frozen: they keep their statistics while the rest trains."""
+    """The batch norms that keep their statistics while the rest trains: frozen ones, and those of `keep_statistics`."""
     norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
-    return [layer for layer in norms if layer.weight is not None and not layer.weight.requires_grad]
+    return [layer for layer in norms if getattr(layer, "kept", False) or _frozen(layer)]
+
+
+def batch_norms(model: nn.Module) -> list[_BatchNorm]:
+    """Those that take their statistics from what they are trained on."""
+    still = still_norms(model)
+    return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer not in still]
+
+
+def keep_statistics(model: nn.Module) -> None:
+    """From now on the batch norms of a network keep their statistics, though their weights learn."""
+    for layer in model.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.kept = True  # type: ignore[assignment]
+
+
+def _frozen(layer: _BatchNorm) -> bool:
+    return layer.weight is not None and not layer.weight.requires_grad
 
 
 def saved(task: Task, model: nn.Module, batch: Batch) -> int:

@@ -33,6 +33,6 @@ class Classifier(Base, frozen=True, kw_only=True):
     stochastic_depth: Share = 0.0  # of the last block; it grows from 0 along the depth
     dropout: Share = 0.0  # before the last layer, where the architecture has none of its own
     embedding_length: Positive | None = None  # the last layer sees embeddings of this length; None: as they come
-    norms: Literal["train", "frozen"] = "train"  # frozen: pretrained batch norms stay as they are
+    norms: Literal["train", "kept"] = "train"  # kept: pretrained batch norms keep their statistics; their weights learn
     head_start: Literal["random", "fitted"] = "random"  # fitted: to the pretrained features (training/head_start.py)
     test_crop: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.875  # share of the shorter side that is seen

@@ -33,6 +33,6 @@ class Embedder(Base, frozen=True, kw_only=True):
     stochastic_depth: Share = 0.0
     dropout: Share = 0.0  # of the backbone's features
     embedding_length: Positive | None = None  # which the last layer sees; None: as they come. Without a margin
-    norms: Literal["train", "frozen"] = "train"  # frozen: pretrained batch norms stay as they are
+    norms: Literal["train", "kept"] = "train"  # kept: pretrained batch norms keep their statistics; their weights learn
     head_start: Literal["random", "fitted"] = "random"  # fitted: to the pretrained features (training/head_start.py)
     test_crop: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.875  # share of the shorter side that is seen

@@ -16,7 +16,7 @@ from torch.nn import functional
 from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import ConceptValue, Fault, Prediction
-from deepft_lab.training import architectures, augment, data, head_start, metrics, weights
+from deepft_lab.training import architectures, augment, data, head_start, memory, metrics, weights
 from deepft_lab.training.detection import folding
 from deepft_lab.training.recipes.classifier import Loss
 from deepft_lab.training.task import Batch, Figures, Scorer, Task, at_least
@@ -28,7 +28,6 @@ class Classify(Task):
     """Targets: float32 [n, concepts], 1 present, 0 absent, -1 unknown. Outputs: logits [concepts]."""
 
     _given = False  # whether a file of pretrained weights filled the network
-    _still: frozenset[str] = frozenset()  # parameters of norms that stay as they were pretrained
     balanced: Tensor | None = None  # weights of targets by `class_weights`, [2, concepts]: absent, present
 
     @cached_property
@@ -114,14 +113,9 @@ class Classify(Task):
         self._hold_norms(model)
 
     def _hold_norms(self, model: nn.Module) -> None:
-        """Norms of a network that has learned stay as they are, where the recipe says so."""
-        if self.plan.norms == "frozen":
-            self._still = frozenset(
-                f"{name}.{part}"
-                for name, layer in model.named_modules()
-                if isinstance(layer, nn.BatchNorm2d)
-                for part, _ in layer.named_parameters(recurse=False)
-            )
+        """Norms of a network that has learned keep their statistics, where the recipe says so. Their weights learn."""
+        if self.plan.norms == "kept":
+            memory.keep_statistics(model)
             folding.fold(model)
 
     def settle(self, model: nn.Module, training: data.Examples, validation: data.Examples) -> None:
@@ -143,8 +137,6 @@ class Classify(Task):
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
         if not pretrained:
             return 1.0
-        if parameter in self._still:
-            return 0.0
         if parameter.startswith(self.architecture.head):
             return float(self.plan.optimizer.head_lrate_factor)
         return float(self.values.get("base_gradient_multiplier", 1.0))

@@ -60,8 +60,6 @@ class Embed(classify.Classify):
         return Embeddings(model), model.width
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
-        if pretrained and parameter in self._still:
-            return 0.0
         if not pretrained or parameter.startswith("backbone."):
             return 1.0
         return float(self.plan.optimizer.head_lrate_factor)
