@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import job_folders
+import msgspec
 from large_photos import enlarged
 
 from deepft_lab import spec
@@ -88,6 +89,10 @@ def measure(
     job = job_folders.make(
         folder / f"job-{size}", pictures, [], image_size=size, batch_size=BATCH, num_epochs=600, weights_paths=weights
     )
+    # All train their norms: the template's own recipe keeps their statistics, which is less work.
+    recipe = {**job.template.recipe, "norms": "train", "head_start": "random"}
+    job = msgspec.structs.replace(job, template=msgspec.structs.replace(job.template, recipe=recipe))
+    spec.write(folder / f"job-{size}" / "spec.json", job)
     settings = folder / f"settings-{size}.json"
     content: dict[str, Any] = {
         "job": str(folder / f"job-{size}"), "photos": str(photos), "size": size, "batch_size": BATCH,
