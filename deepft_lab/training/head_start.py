@@ -20,11 +20,18 @@ from deepft_lab.training.task import Task
 MOST = 2000  # pictures that are looked at, evenly drawn where there are more: beyond, the first epoch does as much
 _PICTURES = 16  # at a time
 _STEPS = 100  # of L-BFGS, which ends sooner where nothing changes
+_MEMORY = 2**27  # bytes of earlier steps that L-BFGS looks back on: all of a hundred concepts, few of ten thousand
+_LEAST = 5  # such steps
 _PULL = 1e-3  # of the squared weights, so that separable sets have an end
 
 
 def fit(task: Task, model: nn.Module, head: Head, training: Examples, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
-    """Sets the head's weight and bias; the same on every rank. `loss(logits, targets)` is that of training."""
+    """Sets the head's weight and bias; the same on every rank. `loss(logits, targets)` is that of training.
+
+    A run that is gone on with has its head in the checkpoint.
+    """
+    if task.continued:
+        return
     count = min(MOST, len(training))
     chosen = [turn * len(training) // count for turn in range(count)]
     vectors = _seen_by(head, model, task, training, chosen)
@@ -44,7 +51,8 @@ def linear(vectors: Tensor, targets: Tensor, loss: Callable[[Tensor, Tensor], Te
     with torch.inference_mode(False), torch.enable_grad():
         weight = torch.zeros(targets.shape[1], vectors.shape[1], requires_grad=True)
         bias = torch.zeros(targets.shape[1], requires_grad=True)
-        optimizer = torch.optim.LBFGS([weight, bias], max_iter=_STEPS, line_search_fn="strong_wolfe")
+        kept = max(_LEAST, min(_STEPS, _MEMORY // (8 * (weight.numel() + bias.numel()))))  # two numbers a step each
+        optimizer = torch.optim.LBFGS([weight, bias], max_iter=_STEPS, history_size=kept, line_search_fn="strong_wolfe")
         known, truth = vectors.clone(), targets.clone()
 
         def step() -> Tensor:

@@ -110,6 +110,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     model, optimizer = accelerator.prepare(model, optimizer)
     bare: nn.Module = accelerator.unwrap_model(model)
     begun = time.monotonic()
+    task.continued = left is not None
     task.settle(bare, found.training, found.validation)  # before the average, which begins as the network stands
     settling = time.monotonic() - begun
     average = Average(bare, values["ema"]) if values.get("ema") else None

@@ -89,6 +89,8 @@ class Task(ABC):
     `plan` is the recipe, `values` the complete hyperparameters, `exclusive` whether concepts exclude each other.
     """
 
+    continued = False  # whether a checkpoint will fill the network: then what begins it need not be computed
+
     def __init__(self, plan: Any, values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool) -> None:
         self.plan, self.values, self.concepts, self.exclusive = plan, values, list(concepts), exclusive
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -101,3 +102,22 @@ def test_unknown_targets_take_no_part_in_the_fit() -> None:
 
     weight, bias = head_start.linear(vectors, targets, loss)
     assert weight[0, 0] > 1 and abs(float(weight[0, 1])) < 1e-4 and abs(float(bias[0])) < 1e-3
+
+
+def test_what_the_fit_looks_back_on_stays_small_however_many_concepts_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_back: list[int] = []
+    real = torch.optim.LBFGS
+
+    def made(parameters: list[Tensor], **settings: Any) -> torch.optim.Optimizer:
+        looked_back.append(settings["history_size"] * 8 * sum(parameter.numel() for parameter in parameters))
+        return real(parameters, **settings)
+
+    monkeypatch.setattr(torch.optim, "LBFGS", made)
+    for concepts in (2, 1000):
+        head_start.linear(
+            torch.ones(4, 1280), torch.zeros(4, concepts), lambda logits, wanted: (logits - wanted).square().mean()
+        )
+    assert looked_back[0] == 100 * 8 * 2 * 1281, "all steps, where they are few numbers"
+    assert looked_back[1] < 2**27, "bytes"
