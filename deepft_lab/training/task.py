@@ -149,6 +149,10 @@ class Task(ABC):
         it, for training too.
         """
 
+    def settled(self, training: int, validation: int) -> int:
+        """How many examples `settle` looks at, of so many; by them a sample's time tells that of all."""
+        return training + validation
+
     @abstractmethod
     def build(self, weights: str | None = None) -> nn.Module:
         """The network for the concepts, from a random start or from a file of pretrained weights; channels last."""

@@ -14,9 +14,10 @@ import tiny
 from coloured import coloured
 
 from deepft_lab import manifest, spec
+from deepft_lab.catalog import Catalog
 from deepft_lab.engines.local import LocalEngine
 from deepft_lab.events import EventReader
-from deepft_lab.training import loop, quoting
+from deepft_lab.training import head_start, loop, quoting, tasks
 
 COUNT, HELD = 100, 30
 
@@ -68,10 +69,22 @@ def test_what_is_measured_is_counted_as_often_as_the_job_does_it(tmp_path: Path)
     parts = watch.sum(sizes)["parts"]
     steps = 10 * math.ceil(1000 / 8)
     a_step = (5 * 0.2 + 2.0) / 6
-    assert parts["training"] == pytest.approx(0.5 * 1300 / 94 + steps * a_step)
+    assert parts["training"] == pytest.approx(0.5 * 1000 / 64 + steps * a_step), "a head is fitted to training pictures"
     assert parts["decoding"] == pytest.approx(1.0 * 500 / 50)
     assert parts["evaluation"] == pytest.approx(10 * (0.3 * 10 + 0.1))
     assert parts["start"] > 4.0 + 3.0 - 1.5
+
+
+def test_what_is_computed_once_is_counted_as_far_as_it_goes() -> None:
+    values = {"image_size": 32, "batch_size": 8}
+
+    def seen(template: str, type: str) -> tuple[int, int]:
+        recipe = Catalog().get(template).recipe
+        task = tasks.make(type, recipe, values, ["a", "b"], exclusive=True)
+        return task.settled(1000, 300), task.settled(50_000, 300)
+
+    assert seen("classifier-mobilenet-v2", "visual-classifier") == (1000, head_start.MOST)
+    assert seen("transfer-linear", "embedding-classifier") == (1300, 50_300), "embeddings of all"
 
 
 def test_a_quote_ends_where_the_time_limit_ends_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,9 @@ class Classify(Task):
         if self.plan.head_start == "fitted" and self._given:
             head_start.fit(self, model, self.head_of(model), training, self._loss)
 
+    def settled(self, training: int, validation: int) -> int:
+        return min(head_start.MOST, training)
+
     def head_of(self, model: nn.Module) -> architectures.Head:
         """The new last layer of a network of `build`."""
         head = model.get_submodule(self.architecture.head.removesuffix("."))

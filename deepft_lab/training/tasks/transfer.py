@@ -97,6 +97,9 @@ class Transfer(classify.Classify):
             )  # fmt: skip
             self.folds = {f"k_fold_{name}": value for name, value in whole.items()}
 
+    def settled(self, training: int, validation: int) -> int:
+        return training + validation
+
     def _vectors(self, model: Network, examples: data.Examples) -> Tensor | None:
         device = next(model.parameters()).device
 
