@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import models
 
-from deepft_lab.training import head_start, optimizers, tasks
+from deepft_lab.training import head_start, optimizers, recipes, tasks
 from deepft_lab.training.task import Batch
 
 RECIPE = {
@@ -121,3 +121,17 @@ def test_what_the_fit_looks_back_on_stays_small_however_many_concepts_there_are(
         )
     assert looked_back[0] == 100 * 8 * 2 * 1281, "all steps, where they are few numbers"
     assert looked_back[1] < 2**27, "bytes"
+
+
+def test_a_projection_that_nobody_trained_learns_its_statistics(file: Path) -> None:
+    recipe = {**RECIPE, "task": "embed", "projection": True, "embedding_length": None}
+    values = {"image_size": 32, "batch_size": 8, "embeddings_size": 8}
+    made = tasks.make("visual-embedder", recipe, values, CONCEPTS, exclusive=True)
+    kept = {name for name, layer in made.build(str(file)).named_modules() if getattr(layer, "kept", False)}
+    assert kept and all(name.startswith("backbone.") for name in kept)
+
+
+def test_a_recipe_that_fits_a_head_of_angles_is_refused_in_words() -> None:
+    recipe = {**RECIPE, "task": "embed", "margin": {"scale": 16.0}}
+    with pytest.raises(Exception, match="head_start = fitted is for a head without a margin"):
+        recipes.read(recipe, "visual-embedder")

@@ -36,3 +36,7 @@ class Embedder(Base, frozen=True, kw_only=True):
     norms: Literal["train", "kept"] = "train"  # kept: pretrained batch norms keep their statistics; their weights learn
     head_start: Literal["random", "fitted"] = "random"  # fitted: to the pretrained features (training/head_start.py)
     test_crop: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.875  # share of the shorter side that is seen
+
+    def __post_init__(self) -> None:
+        if self.margin is not None and self.head_start == "fitted":
+            raise ValueError("head_start = fitted is for a head without a margin: leave one of the two out")

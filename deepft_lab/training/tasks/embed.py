@@ -52,7 +52,7 @@ class Embed(classify.Classify):
         margin, length = self.plan.margin is not None, self.plan.embedding_length
         model = Network(backbone, width, projected, len(self.concepts), self.plan.dropout, margin, length)
         if self._given:
-            self._hold_norms(model)
+            self._hold_norms(model.backbone)  # a projection's norm has learned nothing yet
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def trunk(self, model: nn.Module) -> tuple[nn.Module, int]:
