@@ -46,7 +46,7 @@ def create_app(lab: Lab, caller: Caller, *, body: CreateApp) -> App:
 
 
 def delete_app(lab: Lab, caller: Caller, *, owner: str, app: str) -> Count:
-    """Cancels its jobs, then removes all. Files that no other app holds go too; the ledger stays."""
+    """Cancels its jobs and quotes, then removes all. Files that no other app holds go too; the ledger stays."""
     with lab.database.reading() as connection:
         key = find_app(connection, owner, app)["key"]
         jobs = _jobs(connection, key)
@@ -66,6 +66,7 @@ def delete_app(lab: Lab, caller: Caller, *, owner: str, app: str) -> Count:
         for sha256 in manifests:
             if not connection.execute(select(exists().where(t.dataset_versions.c.id == sha256))).scalar():
                 lab.blobs.remove(sha256)
+    lab.quotes.forget(owner, app)  # before the cache: one that is measured writes pictures there
     pack_file.forget(lab.cache_path, [sha256 for sha256 in hashes if not lab.blobs.has(sha256)])
     for job in left:  # trained in the moment between
         lab.jobs.cancel(job)

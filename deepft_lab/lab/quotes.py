@@ -124,6 +124,13 @@ class Quotes:
                 self._end(asked, state="cancelled", reason="")
             return asked.record
 
+    def forget(self, owner: str, app: str) -> None:
+        """Ends those of an app that is deleted; nobody asks for them any more."""
+        with self._lock:
+            for asked in [one for one in self._known.values() if (one.job.owner, one.job.app) == (owner, app)]:
+                self.cancel(asked)
+                del self._known[asked.record.id]
+
     def close(self) -> None:
         with self._lock:
             for asked in self._known.values():

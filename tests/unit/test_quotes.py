@@ -201,6 +201,18 @@ def test_a_quote_is_its_apps_alone(open_lab: OpenLab) -> None:
             question(quote=quote.id)
 
 
+def test_the_quotes_of_a_deleted_app_end_with_it(open_lab: OpenLab) -> None:
+    engine = SmallEngine(LASTS)
+    desk = ready(open_lab(engine=engine))
+    quote = desk.create_quote(body=CreateQuote(model="m"))
+    asked(desk, quote, lambda now: now.progress == 0.5)
+    desk.delete_app()
+    assert engine.children[0].poll() is not None, "what is measured decodes pictures that nobody may keep"
+    assert not desk.lab.job_folder(quote.id).exists()
+    with pytest.raises(NotFound):
+        desk.quote(quote=quote.id)
+
+
 def _until(condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 20
     while not condition():
