@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from deepft_lab.training import memory
 from deepft_lab.training.architectures import Head
 from deepft_lab.training.data import Examples
-from deepft_lab.training.task import Task
+from deepft_lab.training.task import Batch, Task
 
 MOST = 2000  # pictures that are looked at, evenly drawn where there are more: beyond, the first epoch does as much
 _PICTURES = 16  # at a time
@@ -37,7 +37,9 @@ def fit(task: Task, model: nn.Module, head: Head, training: Examples, loss: Call
     vectors = _seen_by(head, model, task, training, chosen)
     if head.length is not None:
         vectors = nn.functional.normalize(vectors, dim=1) * head.length
-    weight, bias = linear(vectors, training.targets[chosen], loss)
+    targets = training.targets[chosen]
+    counted = task.counted(Batch(vectors, targets))  # a mean over concepts too weighs less, and so must the pull
+    weight, bias = linear(vectors, targets, loss, 1.0 if counted is None else count / max(1.0, float(counted)))
     with torch.no_grad():
         head.weight.copy_(weight)
         head.bias.copy_(bias)
@@ -46,8 +48,13 @@ def fit(task: Task, model: nn.Module, head: Head, training: Examples, loss: Call
             torch.distributed.broadcast(parameter.data, 0)
 
 
-def linear(vectors: Tensor, targets: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """Weight [concepts, width] and bias [concepts] of the linear layer that fits best. `vectors`: [n, width]."""
+def linear(
+    vectors: Tensor, targets: Tensor, loss: Callable[[Tensor, Tensor], Tensor], pull: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Weight [concepts, width] and bias [concepts] of the linear layer that fits best. `vectors`: [n, width].
+
+    `pull`: how much the weights are pulled towards zero, over what suits a loss that is a mean over examples.
+    """
     with torch.inference_mode(False), torch.enable_grad():
         weight = torch.zeros(targets.shape[1], vectors.shape[1], requires_grad=True)
         bias = torch.zeros(targets.shape[1], requires_grad=True)
@@ -57,7 +64,7 @@ def linear(vectors: Tensor, targets: Tensor, loss: Callable[[Tensor, Tensor], Te
 
         def step() -> Tensor:
             optimizer.zero_grad()
-            total = loss(known @ weight.T + bias, truth) + _PULL * weight.square().sum()
+            total = loss(known @ weight.T + bias, truth) + pull * _PULL * weight.square().sum()
             total.backward()  # type: ignore[no-untyped-call]
             return total
 

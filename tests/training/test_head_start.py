@@ -64,6 +64,21 @@ def test_a_fitted_head_knows_the_training_pictures_before_the_first_step(
     assert (found.argmax(1) == shades.targets.argmax(1)).all()
 
 
+def test_concepts_that_do_not_exclude_each_other_are_each_fitted_as_if_alone(file: Path) -> None:
+    def bright(concepts: int) -> Tensor:
+        class One(Shades):
+            targets = Shades.targets[:, 2:].repeat(1, concepts)
+
+        names = [str(place) for place in range(concepts)]
+        made = tasks.make("visual-classifier", RECIPE, {"image_size": 32, "batch_size": 8}, names, exclusive=False)
+        model = made.build(str(file))
+        made.settle(model, One(), One())  # type: ignore[arg-type]
+        return made.head_of(model).weight.detach()
+
+    alone, many = bright(1), bright(50)
+    assert all((row - alone[0]).norm() < 0.1 * alone.norm() for row in many)
+
+
 def test_a_random_start_keeps_its_random_head(task: tasks.classify.Classify) -> None:
     model = task.build()
     before = task.head_of(model).weight.clone()
