@@ -233,7 +233,7 @@ class Quotes:
         """Why a quote waits."""
         jobs = [live for live in self._lab.jobs.unfinished if not live.waits]
         if not jobs:
-            return ""
+            return "Another one is measured before it." if self.taken else ""
         known = [live.view.seconds_left for live in jobs if live.view.seconds_left is not None]
         words = "A training has the machine" if len(jobs) == 1 else f"{len(jobs)} trainings have the machine"
         more = f", for about {max(1, round(min(known) / 60))} min more" if known else ""

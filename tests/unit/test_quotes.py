@@ -107,6 +107,15 @@ def test_a_quote_waits_while_a_training_has_the_machine_and_says_so(open_lab: Op
     assert asked(desk, waiting).state == "done"
 
 
+def test_a_quote_that_waits_for_another_says_so(open_lab: OpenLab) -> None:
+    desk = ready(open_lab(engine=SmallEngine(LASTS)))
+    first = asked(desk, desk.create_quote(body=CreateQuote(model="m")), lambda now: now.progress == 0.5)
+    second = desk.create_quote(body=CreateQuote(model="m", validation=0.5))
+    assert asked(desk, second, lambda now: bool(now.reason)).reason == "Another one is measured before it."
+    desk.delete_quote(quote=first.id)
+    assert asked(desk, second, lambda now: now.state == "measuring").reason == ""
+
+
 def test_a_training_never_waits_for_a_quote(open_lab: OpenLab) -> None:
     engine = SmallEngine("if job.quote:\n    say('measuring', share=0.5)\n    time.sleep(60)\n" + BOTH)
     desk = ready(open_lab(engine=engine))
