@@ -498,6 +498,7 @@ class ModelVersion(Record, frozen=True):
     best_metric: str  # the name of the metric that chooses the best checkpoint
     warnings: list[str]
     last_seq: int
+    preparing: str = ""  # what is done before the first step, and how much of it: "reading pictures: 40%"
     resumable: bool = False  # it failed and its checkpoint is there: another attempt goes on from it
 
 

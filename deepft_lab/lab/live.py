@@ -53,6 +53,7 @@ class LiveJob:
     def begin_again(self) -> None:
         """Another attempt of it is queued: what the one before said of its end is no longer so."""
         self.view.said_end, self.view.state, self.view.reason, self.view.cpu_seconds = False, "starting", "", 0.0
+        self.view.preparing = ""
         self.handle, self.stop_asked = None, False
 
     def new_events(self) -> list[Event]:

@@ -37,6 +37,7 @@ class Progress(msgspec.Struct):
     warnings: list[str] = []
     stopping: bool = False
     said_end: bool = False  # the worker has said finished or failed
+    preparing: str = ""  # what is done before the first step, and how much of it
     reason: str = ""
     traceback: str = ""
     last_seq: int = 0
@@ -63,8 +64,12 @@ def apply(view: Progress, event: Event) -> None:
         handler(view, event, data)
 
 
+def _preparing(view: Progress, event: Event, data: dict[str, Any]) -> None:
+    view.preparing = f"{data.get('what') or 'preparing'}: {float(data.get('share') or 0.0):.0%}"
+
+
 def _started(view: Progress, event: Event, data: dict[str, Any]) -> None:
-    view.state = "training"
+    view.state, view.preparing = "training", ""
     view.epochs = int(data.get("epochs") or view.epochs)
     view.steps = int(data.get("steps") or view.steps)
     view.steps_per_epoch = int(data.get("steps_per_epoch") or view.steps_per_epoch)
@@ -72,6 +77,7 @@ def _started(view: Progress, event: Event, data: dict[str, Any]) -> None:
 
 
 def _step(view: Progress, event: Event, data: dict[str, Any]) -> None:
+    view.preparing = ""
     view.step = event.step
     view.epoch = int(data.get("epoch") or view.epoch)
     view.images_per_second = data.get("images_per_second", view.images_per_second)
@@ -143,6 +149,7 @@ def _failed(view: Progress, event: Event, data: dict[str, Any]) -> None:
 
 
 _HANDLERS = {
+    "preparing": _preparing,
     "started": _started,
     "step": _step,
     "epoch": _epoch,

@@ -207,5 +207,6 @@ def build(
         best_metric=view.best_metric,
         warnings=warnings,
         last_seq=view.last_seq,
+        preparing="" if state in FINISHED else view.preparing,
         resumable=resumable,
     )

@@ -80,6 +80,7 @@ def _seen_by(head: Head, model: nn.Module, task: Task, training: Examples, chose
     device, was_training = head.weight.device, model.training
 
     def look(start: int, stop: int) -> list[Tensor]:
+        task.tell("fitting the new head", start / len(chosen))
         seen.clear()
         batch = training.__getitems__([(example, 0, 0) for example in chosen[start:stop]])
         model(task.prepare(batch.to(device)).images)

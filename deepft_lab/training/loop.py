@@ -31,6 +31,7 @@ from deepft_lab.training.evaluation import Evaluation
 from deepft_lab.training.fitting import fit
 from deepft_lab.training.gradients import Gradients
 from deepft_lab.training.losses import Losses, NotFinite
+from deepft_lab.training.preparing import Preparing
 from deepft_lab.training.progress import Progress, since_launch
 from deepft_lab.training.signals import asked
 from deepft_lab.training.state import LAST, Remaining, Run, States, restore
@@ -77,7 +78,8 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
 
     # Examples and their batches.
     begun = time.monotonic()
-    found = material.gather(spec, folder, task, accelerator, warn)
+    preparing = Preparing(say, run.step)
+    found = material.gather(spec, folder, task, accelerator, warn, preparing.tell)
     gathering = time.monotonic() - begun
     if values.get("class_weights") == "balanced" and (words := task.balance(found.training.targets)):
         warn(words)
@@ -110,7 +112,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     model, optimizer = accelerator.prepare(model, optimizer)
     bare: nn.Module = accelerator.unwrap_model(model)
     begun = time.monotonic()
-    task.continued = left is not None
+    task.continued, task.tell = left is not None, preparing.tell
     task.settle(bare, found.training, found.validation)  # before the average, which begins as the network stands
     settling = time.monotonic() - begun
     average = Average(bare, values["ema"]) if values.get("ema") else None

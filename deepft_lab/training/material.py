@@ -13,6 +13,7 @@ from deepft_lab import manifest as manifests
 from deepft_lab.errors import DeepFTError
 from deepft_lab.spec import JobSpec
 from deepft_lab.training import data, pictures
+from deepft_lab.training.preparing import Tell
 from deepft_lab.training.task import Task
 
 _NAMED = 10  # unreadable inputs that a warning names each; an error names more
@@ -26,7 +27,9 @@ class Material(NamedTuple):
     decoded: int  # pictures that the cache did not have
 
 
-def gather(spec: JobSpec, folder: Path, task: Task, accelerator: Accelerator, warn: Callable[[str], None]) -> Material:
+def gather(
+    spec: JobSpec, folder: Path, task: Task, accelerator: Accelerator, warn: Callable[[str], None], tell: Tell
+) -> Material:
     """Raises DeepFTError where more inputs cannot be read than is tolerated, and where there is nothing to train on."""
     training = manifests.load(folder / "train.jsonl")
     path = folder / "validation.jsonl"
@@ -36,7 +39,7 @@ def gather(spec: JobSpec, folder: Path, task: Task, accelerator: Accelerator, wa
     stored = pictures.gather(
         spec, folder, entries, side,
         threads=spec.threads * accelerator.num_processes,
-        first=accelerator.is_main_process, wait=accelerator.wait_for_everyone,
+        first=accelerator.is_main_process, wait=accelerator.wait_for_everyone, tell=tell,
     )  # fmt: skip
     if stored.refused:
         warn(stored.refused)

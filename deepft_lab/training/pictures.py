@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from deepft_lab import spec as job_folder
 from deepft_lab.errors import BadImage, DeepFTError
 from deepft_lab.manifest import Entry
 from deepft_lab.training import cache
+from deepft_lab.training.preparing import Tell
 
 ASPECT = 4  # the longer side is at most so much of the side that is stored
 _AT_ONCE = 200_000_000  # pixels that are decoded at once: about 1 GB at the worst, for formats without reduced scales
@@ -89,6 +91,7 @@ def gather(
     threads: int = 1,
     first: bool = True,
     wait: Callable[[], Any] = lambda: None,
+    tell: Tell = lambda what, share: None,
 ) -> Pictures:
     """The pictures of a job. The first rank decodes what the cache lacks while the others `wait`.
 
@@ -97,7 +100,7 @@ def gather(
     blobs, keys = Path(spec.blobs), [entry.sha256 for entry in entries]
     place = Path(spec.cache) if spec.cache else folder / "pixels"
     if first:
-        found = _fill(blobs, entries, side, place, limit=spec.cache_bytes, threads=threads)
+        found = _fill(blobs, entries, side, place, limit=spec.cache_bytes, threads=threads, tell=tell)
         job_folder.write(folder / _UNREADABLE, found.unreadable)
     wait()
     if not first:
@@ -114,7 +117,7 @@ def gather(
 
 
 def _fill(
-    blobs: Path, entries: Sequence[Entry], side: int | None, place: Path, *, limit: int, threads: int
+    blobs: Path, entries: Sequence[Entry], side: int | None, place: Path, *, limit: int, threads: int, tell: Tell
 ) -> Pictures:
     keys = [entry.sha256 for entry in entries]
     if side is None:
@@ -123,10 +126,11 @@ def _fill(
     else:
         sizes = {entry.sha256: _bytes(entry, side) for entry in entries}
         pixels = {entry.sha256: entry.width * entry.height for entry in entries}
-        room = _Room(_AT_ONCE)
+        room, turns = _Room(_AT_ONCE), count()
 
         def decoded(key: str) -> numpy.ndarray:
             with room.taken(pixels[key]):
+                tell("reading pictures", next(turns) / len(sizes))
                 return decode(source(blobs, key), side)
 
         filled = cache.fill(place, side, sizes, decoded, limit=limit, threads=threads)

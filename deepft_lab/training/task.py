@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import Prediction
+from deepft_lab.training.preparing import Tell
 
 if TYPE_CHECKING:
     from deepft_lab.training.data import Examples
@@ -89,6 +90,7 @@ class Task(ABC):
     `plan` is the recipe, `values` the complete hyperparameters, `exclusive` whether concepts exclude each other.
     """
 
+    tell: Tell = staticmethod(lambda what, share: None)  # how far `settle` is, for whoever waits
     continued = False  # whether a checkpoint will fill the network: then what begins it need not be computed
 
     def __init__(self, plan: Any, values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool) -> None:

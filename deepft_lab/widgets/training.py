@@ -84,6 +84,7 @@ class TrainingPanel(Panel):
     def picture(self) -> str:
         record = self.version.refresh().record if self.status != "deleted" else self.version.record
         texts = [f"{record.state} · epoch {record.epoch} of {record.epochs} · {record.progress:.0%}"]
+        texts += [record.preparing] if record.preparing else []
         texts += [picture.pairs(record.metrics)] if record.metrics else []
         texts += [f"failed: {record.reason}"] if record.reason else []
         steps = [event for event in self.version.events() if event.kind == "step"] if record.state != "deleted" else []

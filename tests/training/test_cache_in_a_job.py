@@ -8,8 +8,12 @@ from typing import Any
 
 import job_folders
 import msgspec
+import pytest
 from coloured import coloured
 
+from deepft_lab.events import EventWriter
+from deepft_lab.lab.progress import Progress, apply
+from deepft_lab.training import preparing
 from deepft_lab.training.loop import train
 
 
@@ -36,3 +40,29 @@ def test_hit_or_miss_gives_the_same_weights(tmp_path: Path) -> None:
     without, started, warnings = weights_of(tmp_path / "third", cache=str(tmp_path / "full"))
     assert started["decoded"] == 0 and "cannot be used" in warnings[0]
     assert first == second == without
+
+
+def test_what_takes_long_before_the_first_step_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "SECONDS", 0.0)
+    shares: list[float] = []
+    view = Progress()
+    written = EventWriter(tmp_path / "events.jsonl")
+
+    def say(kind: str, step: int = 0, **data: Any) -> None:
+        if kind in ("preparing", "started", "step"):
+            apply(view, written.write(kind, step, **data))
+        if kind == "preparing":
+            assert data["what"] == "reading pictures" and view.preparing.startswith("reading pictures: ")
+            shares.append(data["share"])
+        elif kind == "started":
+            assert view.preparing == "" and view.state == "training"
+
+    made = job_folders.make(
+        tmp_path / "job", coloured(10), coloured(4, first=50), image_size=32, batch_size=5, num_epochs=1,
+        pretrained_weights="None", warmup_iters=0, threads=1,
+    )  # fmt: skip
+    train(made, tmp_path / "job", say)
+    written.close()
+    assert len(shares) == 14 and shares == sorted(shares) and 0 <= shares[0] < shares[-1] <= 1

@@ -367,6 +367,7 @@ export interface ModelVersion {
   best_metric: string;
   warnings: string[];
   last_seq: number;
+  preparing: string;
   resumable: boolean;
 }
 

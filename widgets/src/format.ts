@@ -71,6 +71,11 @@ export function moment(time: number): string {
   return new Date(time * 1000).toLocaleString();
 }
 
+/** With a capital letter at its beginning. */
+export function capitalised(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 /** "1 input", "2 inputs". */
 export function plural(count: number, noun: string): string {
   return `${number(count)} ${noun}${count === 1 ? '' : 's'}`;

@@ -104,6 +104,7 @@ class Transfer(classify.Classify):
         device = next(model.parameters()).device
 
         def embedded(start: int, stop: int) -> list[Tensor]:
+            self.tell("computing embeddings", start / len(examples))
             batch = examples.__getitems__([(place, 0, 0) for place in range(start, stop)])
             return list(model.trunk(self.prepare(batch.to(device)).images).float().cpu())
 

@@ -28,7 +28,7 @@ export function versionWords(version: ModelVersion): string {
       return ahead > 0 ? `waiting: ${ahead} ahead` : 'waiting: next';
     }
     case 'starting':
-      return 'starting';
+      return version.preparing || 'starting';
     case 'training':
     case 'evaluating': {
       const words = [

@@ -3,7 +3,7 @@ import type { ModelVersion } from '../api';
 import { button, copyButton, progressBar } from '../controls';
 import { icon } from '../icons';
 import { fill, h } from '../dom';
-import { ago, duration, moment, number, percent, plural } from '../format';
+import { ago, capitalised, duration, moment, number, percent, plural } from '../format';
 import { isFinished, timeUsed } from '../parts/deletion';
 import { microBatchWords, quoteWords } from './quote';
 import type { Quote } from './quote';
@@ -164,8 +164,9 @@ function headWords(version: ModelVersion): string {
     const ahead = (version.queue_place ?? 1) - 1;
     parts.push(ahead > 0 ? `Waiting: ${plural(ahead, 'job')} ahead` : 'Waiting: next in the queue');
   } else if (version.state === 'starting') {
-    parts.push('Starting the worker');
+    parts.push(capitalised(version.preparing) || 'Starting the worker');
   } else if (!isFinished(version)) {
+    parts.push(...[version.preparing].filter(Boolean).map(capitalised));
     parts.push(percent(version.progress), `epoch ${version.epoch} of ${version.epochs}`);
     parts.push(`step ${number(version.step)} of ${number(version.steps)}`);
     if (version.images_per_second !== null) {

@@ -1,5 +1,6 @@
 /** What a run's events add up to: series for the charts, the newest figures, and the version's own progress. */
 import type { Event, ModelVersion, Preview } from '../api';
+import { percent } from '../format';
 import { fold } from './history';
 import { quoteOf } from './quote';
 import type { Quote } from './quote';
@@ -122,10 +123,14 @@ export function advance(version: ModelVersion, event: Event): ModelVersion {
   const data = event.data;
   if (event.kind === 'started') {
     next.state = 'training';
+    next.preparing = '';
     next.steps = Number(data['steps'] ?? version.steps);
     next.epochs = Number(data['epochs'] ?? version.epochs);
     next.started = version.started ?? event.time;
+  } else if (event.kind === 'preparing') {
+    next.preparing = `${String(data['what'])}: ${percent(Number(data['share']))}`;
   } else if (event.kind === 'step') {
+    next.preparing = '';
     next.state = version.state === 'trained' ? version.state : 'training';
     next.step = event.step;
     next.epoch = Number(data['epoch'] ?? version.epoch);
