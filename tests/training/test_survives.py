@@ -129,7 +129,7 @@ def test_weights_of_another_architecture_are_named(tmp_path: Path) -> None:
 
 
 def test_two_runs_on_one_cache_give_what_one_gives(tmp_path: Path) -> None:
-    from deepft_lab.training import pictures
+    from deepft_lab.training import pictures, tasks
 
     training = coloured(24)
     run(tmp_path / "alone", training)
@@ -143,7 +143,8 @@ def test_two_runs_on_one_cache_give_what_one_gives(tmp_path: Path) -> None:
 
     def gather(job: spec.JobSpec, folder: Path) -> None:
         entries = manifest.load(folder / "train.jsonl").entries
-        found[folder.name] = [picture.clone() for picture in pictures.gather(job, folder, entries, 48)]
+        side = tasks.make(job.type, job.template.recipe, job.values, job.concepts, exclusive=True).stored_side
+        found[folder.name] = [picture.clone() for picture in pictures.gather(job, folder, entries, side)]
 
     threads = [threading.Thread(target=gather, args=given) for given in jobs]
     for thread in threads:
