@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -33,13 +32,17 @@ def write_notebook(folder: Path, name: str, cells: list[str]) -> None:
 
 def run_cell(page: Any, cell: Any) -> None:
     """Runs a cell by the keyboard, and again where a page that still settles took the focus away."""
+    fault: Exception | None = None
     for _ in range(6):
-        with contextlib.suppress(AssertionError, TimeoutError):
+        try:
             cell.locator(".jp-Cell-inputArea .cm-content").click(timeout=5_000)
             page.keyboard.press("Control+Enter")
             expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[(\*|\d+)\]"), timeout=5_000)
             return
-    raise AssertionError("The cell does not run.")
+        except (AssertionError, TimeoutError) as error:
+            fault = error
+    dialogs = page.locator(".jp-Dialog").all_inner_texts()
+    raise AssertionError(f"The cell does not run; dialogs: {dialogs}; at {page.url}") from fault
 
 
 @pytest.mark.timeout(600)
