@@ -35,10 +35,9 @@ def fit(
     part = known or _fitting(spec, folder, task, model, examples, accelerator, steps=steps, warn=warn, say=say)
     if 0 < spec.micro_batch < part:
         part = spec.micro_batch
-        norms = bool(memory.batch_norms(model))
         warn(
             f"Memory was full: the run was begun again from its last checkpoint, and batches are computed in parts of "
-            f"{part}. {memory.effective_batch(task, norms=norms)}"
+            f"{part}. {memory.effective_batch(task, model)}"
         )
     if accelerator.is_main_process:
         note(folder, part)
@@ -96,10 +95,9 @@ def _fitting(
     if not part:
         raise DeepFTError(_nothing_fits(values, least, here))
     if part < asked:
-        norms = bool(memory.batch_norms(model))
         warn(
             f"batch_size = {values['batch_size']} does not fit into the memory that is free ({_words(here)}): each "
-            f"batch is computed in parts of {part}. {memory.effective_batch(task, norms=norms)}"
+            f"batch is computed in parts of {part}. {memory.effective_batch(task, model)}"
         )
     return part
 

@@ -18,7 +18,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from deepft_lab.errors import DeepFTError
-from deepft_lab.training.memory import FullMemory, batch_norms, effective_batch, is_full, release, still_norms
+from deepft_lab.training import norms
+from deepft_lab.training.memory import FullMemory, effective_batch, is_full, release
 from deepft_lab.training.task import Batch, Task, at_least
 
 _SPREAD = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: seeds of neighbouring steps lie far apart
@@ -34,18 +35,15 @@ class Gradients:
         """`note` is told of each smaller part."""
         self.task, self.accelerator, self.model, self.warn, self.note = task, accelerator, model, warn, note
         self.micro_batch, self.seed, self.pretrained = max(1, micro_batch), seed, pretrained
-        self._frozen = still_norms(model)
-        self._norms = batch_norms(model)
+        self._norms = norms.batch_norms(model)
         self._usual = [0.1 if layer.momentum is None else layer.momentum for layer in self._norms]
         self._least = min(self._usual, default=1.0) or 1.0
         self._several = True  # parts of more than one example: batch norm takes their statistics
 
     def begin_epoch(self) -> None:
         """The network is for training from here on; what is frozen of it keeps its statistics."""
-        self.model.train()
+        norms.train(self.model)
         self._several = True
-        for layer in self._frozen:
-            layer.eval()
 
     def of(self, batch: Batch, step: int) -> Tensor:
         """Adds the gradients of a prepared batch to the network's; its mean loss, detached. `step` counts from 0.
@@ -71,7 +69,7 @@ class Gradients:
             self.note(self.micro_batch)
             self.warn(
                 f"Memory was full: from step {step + 1} on a batch is computed in parts of {self.micro_batch}. "
-                f"{effective_batch(self.task, norms=bool(self._norms))}"
+                f"{effective_batch(self.task, self.model)}"
             )
 
     def _of_parts(self, batch: Batch) -> Tensor:

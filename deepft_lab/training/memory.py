@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import psutil
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from deepft_lab.errors import DeepFTError
+from deepft_lab.training import norms
 from deepft_lab.training.task import Batch, Task
 
 PLENTY = 0.5  # share of free memory up to which the estimate is trusted
@@ -88,9 +88,9 @@ class Parts:
         return found
 
 
-def effective_batch(task: Task, *, norms: bool) -> str:
+def effective_batch(task: Task, model: nn.Module) -> str:
     """What a person should know of batches that are computed in parts."""
-    differing = ["batch norm takes its statistics from the parts"] * norms
+    differing = ["batch norm takes its statistics from the parts"] * bool(norms.batch_norms(model))
     if task.part_means:
         differing.append(task.part_means)
     same = "nearly the same" if task.part_means else "the same"
@@ -119,29 +119,6 @@ def estimate(task: Task, model: nn.Module, batch: Batch, *, averaged: bool) -> N
     return Need(3.0 * learning + averaged * weights, _SLACK * saved(task, model, batch) / len(batch))
 
 
-def still_norms(model: nn.Module) -> list[nn.Module]:
-    """The batch norms that keep their statistics while the rest trains: frozen ones, and those of `keep_statistics`."""
-    norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
-    return [layer for layer in norms if getattr(layer, "kept", False) or _frozen(layer)]
-
-
-def batch_norms(model: nn.Module) -> list[_BatchNorm]:
-    """Those that take their statistics from what they are trained on."""
-    still = still_norms(model)
-    return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer not in still]
-
-
-def keep_statistics(model: nn.Module) -> None:
-    """From now on the batch norms of a network keep their statistics, though their weights learn."""
-    for layer in model.modules():
-        if isinstance(layer, _BatchNorm):
-            layer.kept = True  # type: ignore[assignment]
-
-
-def _frozen(layer: _BatchNorm) -> bool:
-    return layer.weight is not None and not layer.weight.requires_grad
-
-
 def saved(task: Task, model: nn.Module, batch: Batch) -> int:
     """Bytes that the backward pass over a prepared batch keeps, weights not counted. Leaves the network as it was."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
@@ -157,9 +134,7 @@ def saved(task: Task, model: nn.Module, batch: Batch) -> int:
 
     buffers = [buffer.clone() for buffer in model.buffers()]
     training = model.training
-    model.train()
-    for layer in still_norms(model):
-        layer.eval()
+    norms.train(model)
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         loss = task.loss(model, batch)
     del loss

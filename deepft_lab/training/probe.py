@@ -58,8 +58,7 @@ def main(folder: Path, sizes: list[int]) -> dict[str, object]:
     import torch
 
     from deepft_lab import manifest as manifests
-    from deepft_lab.training import inheriting, optimizers, tasks
-    from deepft_lab.training.memory import still_norms
+    from deepft_lab.training import inheriting, norms, optimizers, tasks
 
     spec = job_folder.read(folder / "spec.json", job_folder.JobSpec)
     torch.set_num_threads(spec.threads)
@@ -90,9 +89,7 @@ def main(folder: Path, sizes: list[int]) -> dict[str, object]:
         rows = [turn % len(manifest.entries) for turn in range(size)]
         side = task.stored_side
         pictures = [torch.from_numpy(noise.integers(0, 256, (side, side, 3), dtype=numpy.uint8)) for _ in rows]
-        model.train(size > 1)
-        for layer in still_norms(model):
-            layer.eval()
+        norms.train(model, size > 1)
         for turn in range(STEPS):
             begun = time.perf_counter()
             randoms = [numpy.random.default_rng((turn, row)) for row in range(size)]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from torch import Tensor
+from torch import Tensor, nn
 
 from deepft_lab.training import memory
 from deepft_lab.training.gradients import Gradients
@@ -119,8 +119,8 @@ def test_two_processes_with_parts_have_the_gradients_of_the_whole_batch(tmp_path
 
 def test_what_is_only_nearly_the_same_is_said() -> None:
     exact, nearly = parted.made("binary").task, parted.detector("detector-yolox")
-    assert memory.effective_batch(exact, norms=False) == "The effective batch stays the same."
-    words = memory.effective_batch(nearly, norms=True)
+    assert memory.effective_batch(exact, nn.Conv2d(1, 1, 1)) == "The effective batch stays the same."
+    words = memory.effective_batch(nearly, nn.BatchNorm2d(1))
     assert words.startswith("The effective batch stays nearly the same; batch norm") and "places" in words
 
 

@@ -16,8 +16,7 @@ from torch.nn import functional
 from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import ConceptValue, Fault, Prediction
-from deepft_lab.training import architectures, augment, data, head_start, memory, metrics, weights
-from deepft_lab.training.detection import folding
+from deepft_lab.training import architectures, augment, data, head_start, metrics, norms, weights
 from deepft_lab.training.recipes.classifier import Loss
 from deepft_lab.training.task import Batch, Figures, Scorer, Task, at_least
 
@@ -115,8 +114,8 @@ class Classify(Task):
     def _hold_norms(self, model: nn.Module) -> None:
         """Norms of a network that has learned keep their statistics, where the recipe says so. Their weights learn."""
         if self.plan.norms == "kept":
-            memory.keep_statistics(model)
-            folding.fold(model)
+            norms.keep_statistics(model)
+            norms.fold(model)
 
     def settle(self, model: nn.Module, training: data.Examples, validation: data.Examples) -> None:
         if self.plan.head_start == "fitted" and self._given:

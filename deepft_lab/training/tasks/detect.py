@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Entry, Manifest
 from deepft_lab.records import Fault, FoundRegion, Prediction
-from deepft_lab.training import augment
-from deepft_lab.training.detection import anchors, folding, metrics, network, pictures, published
+from deepft_lab.training import augment, norms
+from deepft_lab.training.detection import anchors, metrics, network, pictures, published
 from deepft_lab.training.detection.ignored import EVERY
 from deepft_lab.training.recipes.detector import Dense, Detector, Queries, TwoStage
 from deepft_lab.training.task import Batch, Figures, Scorer, Task
@@ -176,7 +176,7 @@ class Detect(Task):
         made.frozen_norms = self.plan.backbone.norms == "frozen"
         self._frozen = _frozen(made)
         if made.frozen_norms:
-            folding.fold(made.backbone)
+            norms.fold(made.backbone)
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
         if parameter in self._frozen:

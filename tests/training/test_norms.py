@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from deepft_lab.training.detection import folding
+from deepft_lab.training import norms
 
 
 def test_a_folded_convolution_gives_the_numbers_and_the_gradients_of_the_two_layers() -> None:
@@ -23,7 +23,7 @@ def test_a_folded_convolution_gives_the_numbers_and_the_gradients_of_the_two_lay
             nn.init.uniform_(layer.running_var, 0.5, 2.0)
     plain.eval()
     folded = copy.deepcopy(plain)
-    assert folding.fold(folded) == 2
+    assert norms.fold(folded) == 2
     pictures = torch.rand(2, 3, 8, 8)
     outputs = [network(pictures) for network in (plain, folded)]
     torch.testing.assert_close(*outputs)
