@@ -24,8 +24,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
+from deepft_lab import host
 from deepft_lab.engines import handover, processes
 from deepft_lab.engines.base import Allocation
 from deepft_lab.errors import DeepFTError
@@ -61,7 +60,7 @@ class Spares:
 
     def prepare(self, place: Allocation, environment: Mapping[str, str]) -> None:
         """Starts a spare for a place of one rank, where memory allows it."""
-        if not self.missing() or _available() < LEAST_MEMORY:
+        if not self.missing() or host.free_memory() < LEAST_MEMORY:
             return
         with self._lock:
             try:
@@ -166,15 +165,3 @@ class Spare:
         self._words.seek(0)
         lines = self._words.read().decode(errors="replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), "it said nothing")
-
-
-def _available() -> int:
-    """Bytes of memory that may be taken here, a container's limit considered."""
-    found = [psutil.virtual_memory().available]
-    group = Path("/sys/fs/cgroup")
-    with contextlib.suppress(OSError, ValueError):
-        most, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-        lines = (group / "memory.stat").read_text().splitlines()
-        dropped = sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
-        found.append(most - used + dropped)
-    return min(found)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import gc
 import resource
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 import torch
 from torch import Tensor, nn
 
+from deepft_lab import host
 from deepft_lab.errors import DeepFTError
 from deepft_lab.training import norms
 from deepft_lab.training.task import Batch, Task
@@ -102,7 +102,7 @@ def free(device: torch.device) -> int:
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
-    found = [psutil.virtual_memory().available, *_container()]
+    found = [host.free_memory()]
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY:
         found.append(limit - psutil.Process().memory_info().vms)
@@ -151,41 +151,3 @@ def largest_part(need: Callable[[int], float], room: float, batch_size: int) -> 
     while part and need(part) > room:
         part = part // 2 if part > 1 else 0
     return part
-
-
-def _container() -> list[int]:
-    """What the memory limits of this process's control groups leave free; files that the kernel can drop are free."""
-    found = []
-    for limit, usage, inactive in _limits():
-        try:
-            most = int(limit.read_text())
-            dropped = next(
-                (int(line.split()[1]) for line in inactive.read_text().splitlines() if "inactive_file " in line), 0
-            )
-            found.append(most - (int(usage.read_text()) - dropped))
-        except (OSError, ValueError):  # no such group, or "max"
-            continue
-    return found
-
-
-def _limits() -> list[tuple[Path, Path, Path]]:
-    """Files of limit, usage and statistics, of version 2 and of version 1."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            root, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current")
-        elif "memory" in controllers.split(","):
-            root, names = Path("/sys/fs/cgroup/memory"), ("memory.limit_in_bytes", "memory.usage_in_bytes")
-        else:
-            continue
-        group = root / path.strip("/")
-        for folder in (group, *group.parents):
-            found.append((folder / names[0], folder / names[1], folder / "memory.stat"))
-            if folder == root:
-                break
-    return found

@@ -10,6 +10,7 @@ from harness import TOKEN, jupyter, processes_with
 from serving import small_model, wait_for
 
 import deepft_lab
+from deepft_lab import host
 from deepft_lab.engines.spares import LEAST_MEMORY
 
 
@@ -23,7 +24,7 @@ def kept(home: Path) -> list[int]:
 def test_a_model_that_is_made_gets_a_worker_ready_which_trains_it_and_the_next_ends_with_the_server(
     tmp_path: Path,
 ) -> None:
-    if psutil.virtual_memory().available < LEAST_MEMORY + 2**30:
+    if host.free_memory() < LEAST_MEMORY + 2**30:
         pytest.skip("no worker is kept ready where memory is short, as it is here now")
     with jupyter(tmp_path, "headless", ["--DeepFTLab.warm_worker_seconds=600"]) as server:
         with deepft_lab.connect(server.url, TOKEN) as lab:
