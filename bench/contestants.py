@@ -47,7 +47,7 @@ def compute(settings: dict[str, Any], ready: Callable[[], None]) -> None:
     job = spec.read(folder / "spec.json", spec.JobSpec)
     torch.set_num_threads(job.threads)
     torch.set_flush_denormal(True)
-    task = tasks.make(job.type, job.template.recipe, job.values, job.concepts, exclusive=job.exclusive)
+    task = tasks.of_job(job)
     training = manifest.load(folder / "train.jsonl")
     stored = pictures.gather(job, folder, training.entries, task.stored_side, threads=job.threads)
     count = len(training.entries)

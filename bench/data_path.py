@@ -65,7 +65,7 @@ def training_path(photos: Path, folder: Path, rounds: int) -> tuple[float, float
     )
     paths = sorted(photos.glob("*/*.jpg"))
     job, training = job_of(photos, folder)
-    task = tasks.make(job.type, job.template.recipe, job.values, job.concepts, exclusive=job.exclusive)
+    task = tasks.of_job(job)
     stored = pictures.gather(job, folder, training.entries, task.stored_side)
     count = len(training.entries)
     examples = data.Examples(stored, range(count), training.entries, task.targets(training), task, job.seed)
@@ -96,7 +96,7 @@ def building(photos: Path, folder: Path, rounds: int) -> tuple[float, float]:
     """Photos a second: libjpeg-turbo at the reduced scale, and the building of the cache; on all cores."""
     paths, threads = sorted(photos.glob("*/*.jpg")), cores()
     job, training = job_of(photos, folder)
-    side = tasks.make(job.type, job.template.recipe, job.values, job.concepts, exclusive=True).stored_side
+    side = tasks.of_job(job).stored_side
 
     def peer() -> None:
         def decode(path: Path) -> None:

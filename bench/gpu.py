@@ -69,7 +69,7 @@ def end_to_end(job: spec.JobSpec, folder: Path) -> float:
 
 def synthetic(job: spec.JobSpec, steps: int, *, compiled: bool) -> float:
     """Images a second of forward, backward and optimizer on one batch that lies on the GPU."""
-    task = tasks.make(job.type, job.template.recipe, job.values, job.concepts, exclusive=job.exclusive)
+    task = tasks.of_job(job)
     batch_size, size = job.values["batch_size"], job.values["image_size"]
     pixels = torch.zeros((size * 2, size * 2, 3), dtype=torch.uint8)
     targets = [torch.tensor([1.0, 0.0])] * batch_size

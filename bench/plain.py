@@ -39,9 +39,7 @@ class Job:
         torch.set_num_threads(self.spec.threads)
         torch.manual_seed(self.spec.seed)
         values = self.spec.values
-        self.task = tasks.make(
-            self.spec.type, self.spec.template.recipe, values, self.spec.concepts, exclusive=self.spec.exclusive
-        )
+        self.task = tasks.of_job(self.spec)
         self.parts = {name: manifest.load(folder / f"{name}.jsonl") for name in ("train", "validation")}
         self.targets: dict[str, Any] = {name: self.task.targets(part) for name, part in self.parts.items()}
         size = values["image_size"]

@@ -35,7 +35,7 @@ IMAGES, EPOCHS = 480, 2
 def bare(job: spec.JobSpec, folder: Path) -> float:
     """The loop by hand; returns the accuracy."""
     values = job.values
-    task = tasks.make(job.type, job.template.recipe, values, job.concepts, exclusive=job.exclusive)
+    task = tasks.of_job(job)
     batch_size = values["batch_size"]
     torch.manual_seed(job.seed)
     torch.set_num_threads(job.threads)

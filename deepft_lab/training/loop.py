@@ -44,7 +44,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     """Trains the model of a job folder: leaves `model/` there and returns the outcome. Raises DeepFTError."""
     launching = since_launch(folder)
     values = spec.values
-    task = tasks.make(spec.type, spec.template.recipe, values, spec.concepts, exclusive=spec.exclusive)
+    task = tasks.of_job(spec)
     task.check()
     batch_size, epochs = values["batch_size"], values["num_epochs"]
 

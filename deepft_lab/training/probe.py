@@ -65,7 +65,7 @@ def main(folder: Path, sizes: list[int]) -> dict[str, object]:
     torch.set_flush_denormal(True)
     on_gpu = bool(spec.gpus)
     device = torch.device("cuda", 0) if on_gpu else torch.device("cpu")
-    task = tasks.make(spec.type, spec.template.recipe, spec.values, spec.concepts, exclusive=spec.exclusive)
+    task = tasks.of_job(spec)
     manifest = manifests.load(folder / "train.jsonl")
     # With its weights, as the run does: what is frozen of a network that has learned takes much less.
     pretrained = spec.weights is not None or spec.resume_model is not None

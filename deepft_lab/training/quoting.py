@@ -134,7 +134,7 @@ class Watch:
         a_step = _typical(self.steps) if self.steps else first
         gathering, settling = self.started["gathering"], self.started["settling"]
         ready = self.before + self.started_at - self.begun - gathering - settling
-        task = _task(self.spec)
+        task = tasks.of_job(self.spec)
         seen = task.settled(sizes.sampled_training, sizes.sampled_validation)
         settling *= _ratio(task.settled(sizes.training, sizes.validation), seen)
         decoded = self.started["decoded"]
@@ -173,7 +173,7 @@ class Watch:
 
 def _write_sample(spec: JobSpec, folder: Path, sample: Path) -> Sizes:
     """The folder of the small job, there whole or not at all."""
-    task = _task(spec)
+    task = tasks.of_job(spec)
     training = manifests.load(folder / "train.jsonl")
     path = folder / "validation.jsonl"
     validation = manifests.load(path) if path.is_file() else Manifest([], [])
@@ -197,10 +197,6 @@ def _write_sample(spec: JobSpec, folder: Path, sample: Path) -> Sizes:
     filling.rename(sample)
     few = [len(entries) for entries in chosen]
     return Sizes(len(training.entries), len(validation.entries), len(missing), few[0], few[1])
-
-
-def _task(spec: JobSpec) -> Task:
-    return tasks.make(spec.type, spec.template.recipe, spec.values, spec.concepts, exclusive=spec.exclusive)
 
 
 def _missing(spec: JobSpec, task: Task, entries: Sequence[Entry]) -> set[str]:

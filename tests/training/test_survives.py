@@ -143,7 +143,7 @@ def test_two_runs_on_one_cache_give_what_one_gives(tmp_path: Path) -> None:
 
     def gather(job: spec.JobSpec, folder: Path) -> None:
         entries = manifest.load(folder / "train.jsonl").entries
-        side = tasks.make(job.type, job.template.recipe, job.values, job.concepts, exclusive=True).stored_side
+        side = tasks.of_job(job).stored_side
         found[folder.name] = [picture.clone() for picture in pictures.gather(job, folder, entries, side)]
 
     threads = [threading.Thread(target=gather, args=given) for given in jobs]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from deepft_lab.spec import JobSpec
 from deepft_lab.training import recipes
 from deepft_lab.training.recipes.levels import with_level
 from deepft_lab.training.task import Task
@@ -28,6 +29,11 @@ def make(
     plan = recipes.settled(recipes.read(recipe, model_type), values)
     plan = with_level(plan, values.get("augmentation", "template"))
     return kind(plan, values, concepts, exclusive=exclusive)
+
+
+def of_job(spec: JobSpec) -> Task:
+    """The task of a job."""
+    return make(spec.type, spec.template.recipe, spec.values, spec.concepts, exclusive=spec.exclusive)
 
 
 def load() -> None:
