@@ -98,13 +98,14 @@ def test_the_stream_of_one_job_says_nothing_of_others(open_lab: OpenLab) -> None
     desk = ready(open_lab(TRAINS))
     first = desk.wait(desk.begin_training())
     listener = Listener(desk.lab, job=first.job)
-    assert [version["id"] for version in listener.of("version")] == ["v1"]
+    assert {version["id"] for version in listener.of("version")} == {"v1"}
     everything = Listener(desk.lab, job=first.job, after=f"{first.job}:0")
     assert everything.events() == list(range(1, 9))
     desk.wait(desk.begin_training())
     desk.create_dataset(body=CreateDataset(id="d"))
     time.sleep(0.2)
-    assert [version["id"] for version in listener.of("version")] == ["v1"] and not listener.of("changed")
+    # The end of v1 may come a moment after the database knew it, and so a second time.
+    assert {version["id"] for version in listener.of("version")} == {"v1"} and not listener.of("changed")
 
 
 def test_on_subscribing_each_unfinished_version_comes_once(open_lab: OpenLab) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from desk import ANN, Desk
 from test_jobs import ready, training
 
 from deepft_lab import spec
+from deepft_lab.engines import processes
 from deepft_lab.engines.local import LocalEngine
 from deepft_lab.errors import Conflict
 from deepft_lab.lab import Lab, outcome
@@ -100,6 +102,10 @@ def sleeper(tmp_path: Path) -> Iterator[tuple[LocalEngine, Path, subprocess.Pope
     """A process that carries the id of a job whose folder is gone."""
     folder = tmp_path / "0123456789abcdef"
     process = subprocess.Popen(["sleep", "600"], env={**os.environ, "DEEPFT_JOB": folder.name})
+    deadline = time.monotonic() + 20
+    while not processes.carriers(folder.name):  # a program that has just been started shows no variables for a moment
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     yield LocalEngine(tmp_path), folder, process
     process.kill()
     process.wait()
