@@ -135,7 +135,9 @@ class Catalog:
                 known = self._read[path] = (stamp, template_file.load(path))
             return known[1]
         except OSError as error:
-            return BrokenTemplate(origin=str(path), faults=[Fault("", None, f"It cannot be read: {error.strerror}.")])
+            return BrokenTemplate(
+                origin=template_file.origin(path), faults=[Fault("", None, f"It cannot be read: {error.strerror}.")]
+            )
 
 
 def _torch_hub() -> Path:

@@ -3,45 +3,59 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
-import yaml
 
 from deepft_lab import params
 from deepft_lab.records import MODEL_TYPES, BrokenTemplate, Fault, Field, Template
 from deepft_lab.training import recipes
-from deepft_lab.training.recipes.checking import hint
+from deepft_lab.training.recipes import agreement, checking
 from deepft_lab.training.recipes.common import with_common
+from deepft_lab.training.recipes.configuration_text import plain
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _GIVEN_BY_US = ("origin", "hash")
+_MOST_BYTES = 1_000_000  # the largest of ours has 9 kB
 
 
 def load(path: Path) -> Template | BrokenTemplate:
     """The template of a file, or the file with every fault. Raises OSError where it cannot be read."""
-    content = path.read_bytes()
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    found = _read(content)
+    if isinstance(found, Template):
+        identity = msgspec.json.encode(found, order="deterministic")
+        return msgspec.structs.replace(found, origin=origin(path), hash=hashlib.sha256(identity).hexdigest())
+    return BrokenTemplate(origin=origin(path), faults=found)
+
+
+def origin(path: Path) -> str:
+    """The path as text that can be shown, whatever bytes its name has."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _read(content: bytes) -> Template | list[Fault]:
+    if len(content) > _MOST_BYTES:
+        return [Fault("", None, f"It is longer than {_MOST_BYTES:,} bytes, so it is no template.")]
     try:
-        document = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        return BrokenTemplate(origin=str(path), faults=[Fault("", None, f"It is no YAML: {error}")])
+        document = plain(content)
+    except ValueError as error:
+        return [Fault("", None, f"It is no YAML that can be used: {error}")]
     if not isinstance(document, dict):
-        return BrokenTemplate(origin=str(path), faults=[Fault("", None, "It is no mapping of keys to values.")])
+        return [Fault("", None, "It is no mapping of keys to values.")]
     faults = check(document)
     if faults:
-        return BrokenTemplate(origin=str(path), faults=faults)
+        return faults
     template = msgspec.convert(document, Template)
-    faults = [
+    faults = agreement.check(template, recipes.read(template.recipe, template.type)) or [
         msgspec.structs.replace(fault, field=f"fields.{fault.field}")
         for fault in recipes.check(template, {})[1]  # such as those of a configuration that is a default
     ]
-    if faults:
-        return BrokenTemplate(origin=str(path), faults=faults)
-    template = msgspec.structs.replace(template, fields=with_common(template.fields))
-    identity = msgspec.json.encode(template, order="deterministic")
-    return msgspec.structs.replace(template, origin=str(path), hash=hashlib.sha256(identity).hexdigest())
+    return faults or msgspec.structs.replace(template, fields=with_common(template.fields))
 
 
 def check(document: dict[Any, Any]) -> list[Fault]:
@@ -86,7 +100,10 @@ def _field_faults(fields: Any) -> list[Fault]:
         if not own:
             field = msgspec.convert(item, Field)
             _, reasons = params.check([field], {})
-            own = [Fault(f"{place}.default", field.default, fault.reason + hint(field.default)) for fault in reasons]
+            own = [
+                Fault(f"{place}.default", field.default, fault.reason + checking.hint(field.default))
+                for fault in reasons
+            ]
             if field.name in seen:
                 own.append(Fault(place, field.name, "The name stands twice."))
             seen.add(field.name)
@@ -97,26 +114,19 @@ def _field_faults(fields: Any) -> list[Fault]:
 def _recipe_faults(recipe: Any, model_type: str) -> list[Fault]:
     if not isinstance(recipe, dict):
         return [Fault("recipe", recipe, "It is a mapping that names registered builders.")]
-    return _record_faults(recipes.RECIPES[model_type], recipe, "recipe.")
+    kind = recipes.RECIPES[model_type]
+    return checking.of_struct("recipe", kind, recipe) or checking.of_value("recipe", kind, recipe)
 
 
 def _record_faults(kind: type, content: dict[Any, Any], prefix: str, apart: set[str] | None = None) -> list[Fault]:
-    """Faults of a mapping that should become `kind`, each key by itself. Parts of a recipe are opened."""
-    hints = get_type_hints(kind, include_extras=True)
+    """Faults of a mapping that should become `kind`, each key by itself."""
+    hints = checking.hints_of(kind)
     faults: list[Fault] = []
     for key, value in content.items():
-        if key not in hints:
-            known = ", ".join(hints)
-            faults.append(Fault(f"{prefix}{key}", value, f"There is no such key here. Known are: {known}."))
-            continue
-        part = hints[key]
-        if isinstance(part, type) and issubclass(part, recipes.Part) and isinstance(value, dict):
-            faults += _record_faults(part, value, f"{prefix}{key}.")
-            continue
-        try:
-            msgspec.convert(value, part)
-        except msgspec.ValidationError as error:
-            faults.append(Fault(f"{prefix}{key}", value, f"{error}.{hint(value)}"))
+        if key in hints:
+            faults += checking.of_value(f"{prefix}{key}", hints[key], value)
+        else:
+            faults.append(checking.of_unknown(prefix.removesuffix("."), key, value, hints))
     for field in msgspec.structs.fields(kind):
         if field.required and field.name not in content and field.name not in (apart or ()):
             faults.append(Fault(f"{prefix}{field.name}", None, "This key is missing."))

@@ -193,10 +193,12 @@ def _part_faults(model_type: str, key: str, hint: Any, value: Any, current: dict
         reason = backbones.fault(name)
         if reason:
             faults.append(Fault(f"{path}.name", name, reason))
-    kind = checking.of_name(hint, name if name is not None else current.get("name"))
+    in_use = name if name is not None else current.get("name")
+    kind = checking.of_name(hint, in_use)
     if kind is None:
         known = [*checking.names(hint), *builders.names(key, model_type)]
         return [Fault(f"{path}.name", name, f"There is no {key} of this name. Known are: {', '.join(known)}.")]
+    faults += checking.of_arguments(f"{path}.arguments", str(in_use), value.get("arguments"))
     same = name is None or name == current.get("name")
     return faults + checking.of_struct(path, kind, {**(current if same else {}), **content}, shown=content)
 

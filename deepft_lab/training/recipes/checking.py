@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import math
 import re
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -10,6 +12,12 @@ import msgspec
 
 from deepft_lab.records import Fault
 from deepft_lab.training.recipes.parts import Part
+
+
+@functools.cache
+def hints_of(kind: type) -> dict[str, Any]:
+    """The types of a record's keys, with what they say of ranges."""
+    return get_type_hints(kind, include_extras=True)
 
 
 def is_part(hint: Any) -> bool:
@@ -47,7 +55,7 @@ def of_struct(
     """Faults of a mapping that should become a record; `shown`: only what the person wrote is spoken of."""
     if not isinstance(value, dict):
         return [Fault(path, value, "It is a mapping of keys to values.")]
-    hints = get_type_hints(kind, include_extras=True)
+    hints = hints_of(kind)
     tag = kind.__struct_config__.tag_field
     faults: list[Fault] = []
     for key, item in (value if shown is None else shown).items():
@@ -55,27 +63,75 @@ def of_struct(
             continue
         if key not in hints:
             faults.append(of_unknown(path, key, item, hints))
-        elif isinstance(hints[key], type) and issubclass(hints[key], msgspec.Struct) and isinstance(item, dict):
-            faults += of_struct(f"{path}.{key}", hints[key], item)
         else:
-            faults += of_value(f"{path}.{key}", hints[key], item)
+            faults += _of_item(f"{path}.{key}", hints[key], item)
     missing = [f.name for f in msgspec.structs.fields(kind) if f.required and f.name not in value]
     return faults + [Fault(f"{path}.{name}", None, "This key is missing.") for name in missing if whole]
 
 
+def _of_item(path: str, kind: Any, value: Any) -> list[Fault]:
+    """Faults of a value; parts, and mappings of parts, are opened, so that each fault has its own path."""
+    if not isinstance(value, dict):
+        return of_value(path, kind, value)
+    if get_origin(kind) is dict and members(get_args(kind)[1]):
+        of_each = get_args(kind)[1]
+        return [fault for key, item in value.items() for fault in _of_item(f"{path}.{key}", of_each, item)]
+    parts = members(kind)
+    if len(parts) > 1:
+        part = next((part for part in parts if part.__struct_config__.tag == value.get("name")), None)
+        if part is None:
+            return [Fault(f"{path}.name", value.get("name"), f"It is one of {', '.join(names(kind))}.")]
+        return of_struct(path, part, value)
+    return of_struct(path, parts[0], value) if parts else of_value(path, kind, value)
+
+
 def of_value(path: str, kind: Any, value: Any) -> list[Fault]:
+    if not _finite(value):
+        return [Fault(path, value, "It is a finite number: neither .nan nor .inf.")]
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         words, _, inner = str(error).partition(" - at `$")
+        known = options(kind) if words.startswith("Invalid enum value") else []
+        if known:
+            words = f"It is one of {', '.join(known)}"
+        if "matching regex" in words:
+            words = "It is a name of letters, digits and `_`, `.`, `+`, `-`: no path, and no address"
         return [Fault(path + inner.rstrip("`"), value, f"{words}.{hint(value)}")]
     return []
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, (list, dict)):
+        return all(_finite(item) for item in (value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def options(kind: Any) -> list[str]:
+    """The values that a type names, itself or within."""
+    if get_origin(kind) is Literal:
+        return [str(option) for option in get_args(kind)]
+    return [option for inner in get_args(kind) for option in options(inner)]
+
+
+def of_arguments(path: str, name: str, arguments: Any) -> list[Fault]:
+    """Faults of the `arguments` of a builder that nobody has installed: most of ours take none, and would drop them."""
+    if not isinstance(arguments, dict) or not arguments:
+        return []
+    known = _ARGUMENTS.get(name, ())
+    words = f"{name} takes {' and '.join(known)} here." if known else f"{name} takes no arguments."
+    reason = f"{words} Its settings stand beside its name; arguments are those of installed builders."
+    return [Fault(f"{path}.{key}", value, reason) for key, value in arguments.items() if key not in known]
+
+
+_ARGUMENTS = {"csp_darknet": ("depth", "width")}  # detection/backbones.py
 
 
 def of_unknown(path: str, key: Any, value: Any, hints: dict[str, Any]) -> Fault:
     close = difflib.get_close_matches(str(key), list(hints), 1)
     meant = f" Did you mean {close[0]}?" if close else ""
-    return Fault(f"{path}.{key}", value, f"There is no such key here.{meant} Known are: {', '.join(hints)}.")
+    place = f"{path}.{key}" if path else str(key)
+    return Fault(place, value, f"There is no such key here.{meant} Known are: {', '.join(hints)}.")
 
 
 def hint(value: Any) -> str:

@@ -10,6 +10,7 @@ from deepft_lab.training.recipes.levels import at_level
 from deepft_lab.training.recipes.parts import Base, Part, Positive, Share
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Shapes = Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1)]
 Strides = Annotated[tuple[Count, ...], msgspec.Meta(min_length=1, max_length=8)]
 
 
@@ -38,8 +39,8 @@ class Anchors(Part, frozen=True):
     """Shapes of anchors: fitted to the training boxes, or `scales` x stride at each of the ratios width / height."""
 
     fitted: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0  # shapes a level; 0: the regular ones below
-    scales: tuple[Positive, ...] = (4.0,)
-    ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0)
+    scales: Shapes = (4.0,)
+    ratios: Shapes = (0.5, 1.0, 2.0)
     offset: Share = 0.5  # of an anchor's middle within its place; torchvision's networks have 0
     sides: tuple[Positive, ...] = ()  # SSD's: shares of the picture's side, one more than levels
     side_ratios: tuple[tuple[Positive, ...], ...] = ()  # SSD's: ratios of each level, beside the squares

@@ -99,6 +99,7 @@ class Augment(Part, frozen=True):
 
 # The name of a file and no path: a person's configuration names such files too, and should reach no others.
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
+Repository = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9_.-]+/)?[A-Za-z0-9_.-]*$")]
 
 
 class Weights(Part, frozen=True):
@@ -106,7 +107,7 @@ class Weights(Part, frozen=True):
 
     file: FileName  # <file>.safetensors along the weights path
     hub: list[FileName] = []  # file names in torch hub's cache; they end in the first digits of their SHA-256
-    huggingface: str = ""  # a repository in Hugging Face's cache that holds model.safetensors
+    huggingface: Repository = ""  # a repository in Hugging Face's cache that holds model.safetensors
 
 
 class Variant(Part, frozen=True):

@@ -1,0 +1,136 @@
+"""Whether a template's fields and its recipe fit each other: choices, names and types that only a run would miss.
+
+    faults = agreement.check(template, plan)     # each at its path in the file; the parts by themselves are sound
+
+A field that nothing reads would stand in the form without any effect, so its name is a fault. No torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from deepft_lab.records import Fault, Field, Template
+from deepft_lab.training.recipes import advanced, backbones, builders, checking
+from deepft_lab.training.recipes.parts import Base
+
+# What the training reads, by the types that a field of the name may have.
+KNOWN: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("batch_size", "num_epochs", "init_epochs", "step_epochs", "warmup_iters", "num_items_per_epoch",
+         "min_samples_per_epoch", "frozen_stages", "embeddings_size", "k_folds", "logreg", "seed", "num_gpus",
+         "early_stopping_patience", "gradient_accumulation"),
+        ("integer",),
+    ),
+    **dict.fromkeys(
+        ("per_item_lrate", "per_item_min_lrate", "lrate", "base_gradient_multiplier", "warmup_ratio", "weight_decay",
+         "momentum", "flip_probability", "max_aspect_ratio", "angular_scale", "angular_margin", "validation", "ema",
+         "max_minutes", "invalid_data_tolerance_percent"),
+        ("number", "integer"),
+    ),
+    **dict.fromkeys(
+        ("keep_aspect_ratio", "average_horizontal_flips", "use_perclass_regression", "use_focal_loss", "compile"),
+        ("boolean",),
+    ),
+    **dict.fromkeys(
+        ("pretrained_weights", "variant", "backbone", "flip_direction", "concepts_mutually_exclusive", "augmentation",
+         "class_weights", "mixed_precision", "decode"),
+        ("choice",),
+    ),
+    **dict.fromkeys(("config", "base_model", "resume_from"), ("text",)),
+    **dict.fromkeys(("learning_rate_steps", "anchor_ratios"), ("numbers", "integers")),
+    **dict.fromkeys(("random_resize_lower", "random_resize_upper"), ("integers",)),
+}  # fmt: skip
+_SIZES = {"visual-detector": ("integers",), "visual-segmenter": ("integers", "integer")}  # others: one integer
+# Fields whose choices are what the training knows, by the fields of our own templates.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "flip_direction": ("horizontal", "vertical"),
+    "concepts_mutually_exclusive": ("auto", "true", "false"),
+    "augmentation": ("template", "none", "light", "strong"),
+    "class_weights": ("none", "balanced"),
+    "mixed_precision": ("auto", "no", "bf16", "fp16"),
+    "decode": ("cache", "full"),
+}
+_WITH_ARGUMENTS = ("optimizer", "schedule", "backbone", "neck", "head", "loss")
+
+
+def check(template: Template, plan: Base) -> list[Fault]:
+    """Every disagreement of a template with its recipe, `plan`."""
+    fields = {field.name: field for field in template.fields}
+    faults = [fault for field in template.fields for fault in _of_field(field, template.type)]
+    faults += _of_variants(plan, fields)
+    faults += _of_weights(plan, fields)
+    faults += _of_backbone(plan, template.type)
+    for key in _WITH_ARGUMENTS:
+        part = getattr(plan, key, None)
+        name, arguments = getattr(part, "name", ""), getattr(part, "arguments", None)
+        if arguments and not isinstance(builders.find(key, name, template.type), builders.Builder):
+            faults += checking.of_arguments(f"recipe.{key}.arguments", name, arguments)
+    return faults
+
+
+def _of_field(field: Field, model_type: str) -> list[Fault]:
+    place = f"fields.{field.name}"
+    known = KNOWN | {"image_size": _SIZES.get(model_type, ("integer",))}
+    if field.name not in known:
+        close = difflib.get_close_matches(field.name, known, 1)
+        meant = f" Did you mean {close[0]}?" if close else f" Known are: {', '.join(sorted(known))}."
+        return [Fault(place, field.name, f"Nothing reads a field of this name, so it would have no effect.{meant}")]
+    if field.type not in known[field.name]:
+        reason = f"The training reads {field.name} as {' or '.join(known[field.name])}."
+        return [Fault(f"{place}.type", field.type, reason)]
+    strange = [choice for choice in field.choices if choice not in CHOICES.get(field.name, field.choices)]
+    if strange:
+        reason = f"The training knows {', '.join(CHOICES[field.name])}."
+        return [Fault(f"{place}.choices", strange, reason)]
+    return []
+
+
+def _of_variants(plan: Any, fields: dict[str, Field]) -> list[Fault]:
+    chooser = fields.get("variant") or fields.get("backbone")
+    faults: list[Fault] = []
+    kind: Any = type(plan)
+    hints = checking.hints_of(kind)
+    networks = checking.options(hints.get("architecture", hints.get("network")))
+    for name, variant in plan.variants.items():
+        if not networks:
+            reason = "A detector has no variants: state its backbone in the recipe."
+            faults.append(Fault(f"recipe.variants.{name}", variant.architecture, reason))
+        elif variant.architecture not in networks:
+            reason = f"It is one of {', '.join(networks)}."
+            faults.append(Fault(f"recipe.variants.{name}.architecture", variant.architecture, reason))
+    if chooser is None:
+        return faults + _unless(
+            not plan.variants, "recipe.variants", list(plan.variants), "No field `variant` chooses."
+        )
+    lacking = [choice for choice in chooser.choices if choice not in plan.variants]
+    reason = f"The recipe's variants are {', '.join(plan.variants) or 'none'}."
+    return faults + _unless(not lacking, f"fields.{chooser.name}.choices", lacking, reason)
+
+
+def _of_weights(plan: Any, fields: dict[str, Field]) -> list[Fault]:
+    """Each choice of `pretrained_weights` but None names a file, in the recipe or in each of its variants."""
+    field = fields.get("pretrained_weights")
+    if field is None:
+        return []
+    own = advanced.FIELD in fields and type(plan) in advanced.CONFIGS  # the configuration names the file
+    sets = [variant.weights for variant in plan.variants.values()] or [plan.weights]
+    named = [{*weights, "None", *((advanced.FIELD,) if own else ())} for weights in sets]
+    lacking = [choice for choice in field.choices if not all(choice in names for names in named)]
+    known = ", ".join(sorted(set.intersection(*named)))
+    return _unless(not lacking, f"fields.{field.name}.choices", lacking, f"The recipe's weights are {known}.")
+
+
+def _of_backbone(plan: Any, model_type: str) -> list[Fault]:
+    name: Any = getattr(getattr(plan, "backbone", None), "name", None)
+    reason = "" if name is None else backbones.fault(name)
+    installed = builders.find("backbone", name, model_type) if reason else None
+    if not reason or isinstance(installed, builders.Builder):
+        return []
+    if isinstance(installed, builders.Broken):
+        reason = installed.reason
+    return [Fault("recipe.backbone.name", name, reason)]
+
+
+def _unless(sound: bool, field: str, value: Any, reason: str) -> list[Fault]:
+    return [] if sound else [Fault(field, value, reason)]
