@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -31,11 +32,31 @@ def document(name: str, **changes: Any) -> dict[str, Any]:
     return found
 
 
-def faults_of(tmp_path: Path, content: str | bytes | dict[str, Any]) -> list[Fault]:
+class Shelf(NamedTuple):
+    """A catalog and the folder of a person's own templates; ours are read once."""
+
+    folder: Path
+    catalog: Catalog
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    folder = tmp_path_factory.mktemp("own")
+    return Shelf(folder, Catalog([folder]))
+
+
+@pytest.fixture
+def shelf(read: Shelf) -> Iterator[Shelf]:
+    yield read
+    for path in read.folder.iterdir():
+        path.unlink()
+
+
+def faults_of(shelf: Shelf, content: str | bytes | dict[str, Any]) -> list[Fault]:
     """What the catalog says of a file; its list must be one that can be sent, and short."""
     text = yaml.safe_dump(content) if isinstance(content, dict) else content
-    (tmp_path / "own.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    listed = Catalog([tmp_path]).list()
+    (shelf.folder / "own.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    listed = shelf.catalog.list()
     assert SOUND in {template.id for template in listed.templates}
     assert len(msgspec.json.encode(listed.broken)) < 100_000
     return [fault for broken in listed.broken if Path(broken.origin).stem == "own" for fault in broken.faults]
@@ -58,16 +79,16 @@ def faults_of(tmp_path: Path, content: str | bytes | dict[str, Any]) -> list[Fau
         ("", "no mapping"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_plain_data_is_one_fault(tmp_path: Path, content: str | bytes, words: str) -> None:
-    faults = faults_of(tmp_path, content)
+def test_a_file_that_is_no_plain_data_is_one_fault(shelf: Shelf, content: str | bytes, words: str) -> None:
+    faults = faults_of(shelf, content)
     assert len(faults) == 1
     with pytest.raises(ValueError, match=words):
         raise ValueError(faults[0].reason)
 
 
-def test_a_name_of_a_file_that_is_no_text_can_be_shown(tmp_path: Path) -> None:
-    (tmp_path / "torn\udcff.yaml").write_text("a: [")
-    listed = Catalog([tmp_path]).list()
+def test_a_name_of_a_file_that_is_no_text_can_be_shown(shelf: Shelf) -> None:
+    (shelf.folder / "torn\udcff.yaml").write_text("a: [")
+    listed = shelf.catalog.list()
     assert b"torn" in msgspec.json.encode(listed)
 
 
@@ -98,9 +119,9 @@ def test_a_name_of_a_file_that_is_no_text_can_be_shown(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_only_a_run_would_miss_is_a_fault(
-    tmp_path: Path, name: str, changes: dict[str, Any], field: str, words: str
+    shelf: Shelf, name: str, changes: dict[str, Any], field: str, words: str
 ) -> None:
-    faults = faults_of(tmp_path, document(name, **changes))
+    faults = faults_of(shelf, document(name, **changes))
     reasons = {fault.field: fault.reason for fault in faults}
     assert field in reasons and words in reasons[field], faults
 
@@ -109,24 +130,29 @@ def test_what_only_a_run_would_miss_is_a_fault(
     ("field", "place", "words"),
     [
         ({"name": "weight_decy", "type": "number", "default": 0.1}, "fields.weight_decy", "Did you mean weight_decay"),
-        ({"name": "brilliance", "type": "number", "default": 0.1}, "fields.brilliance", "Known are: anchor_ratios"),
+        ({"name": "brilliance", "type": "number", "default": 0.1}, "fields.brilliance", "Known are: augmentation"),
+        ({"name": "k_folds", "type": "integer", "default": 1}, "fields.k_folds", "in a visual-classifier"),
         ({"name": "ema", "type": "text", "default": ""}, "fields.ema.type", "as number"),
         ({"name": "decode", "type": "choice", "default": "fast", "choices": ["fast"]}, "fields.decode.choices", "full"),
     ],
 )  # fmt: skip
-def test_a_field_that_nothing_reads_so_is_a_fault(
-    tmp_path: Path, field: dict[str, Any], place: str, words: str
-) -> None:
+def test_a_field_that_nothing_reads_so_is_a_fault(shelf: Shelf, field: dict[str, Any], place: str, words: str) -> None:
     content = document(SOUND)
     content["fields"].append({"help": "Our own.", **field})
-    faults = faults_of(tmp_path, content)
+    faults = faults_of(shelf, content)
     assert [fault.field for fault in faults] == [place]
     assert words in faults[0].reason
 
 
-def test_every_fault_of_the_recipe_comes_at_once(tmp_path: Path) -> None:
+def test_a_field_of_another_type_of_model_breaks_nothing_else(shelf: Shelf) -> None:
+    content = document("segmenter-light")
+    content["fields"].append({"name": "logreg", "type": "integer", "default": 1, "help": "Our own."})
+    assert [fault.field for fault in faults_of(shelf, content)] == ["fields.logreg"]
+
+
+def test_every_fault_of_the_recipe_comes_at_once(shelf: Shelf) -> None:
     head = {"name": "two_stage", "anchors": {"fitted": 99, "wrong": 1}, "hidden": "x", "giou": 1}
-    faults = faults_of(tmp_path, document("detector-faster-rcnn-light", recipe__head=head, recipe__keys="theirs"))
+    faults = faults_of(shelf, document("detector-faster-rcnn-light", recipe__head=head, recipe__keys="theirs"))
     assert {fault.field for fault in faults} == {
         "recipe.head.anchors.fitted", "recipe.head.anchors.wrong", "recipe.head.hidden", "recipe.head.giou",
         "recipe.keys",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from desk import ANN, Desk
 
@@ -24,6 +26,51 @@ def test_sizes_are_one_value_or_two(lab: Lab) -> None:
     for size, wrong in (([64], False), (64, False), ([64, 48], False), ([], True), ([1, 2, 3], True)):
         said = lab.check_params(ANN, template="segmenter-light", body=CheckParams(values={"image_size": size}))
         assert ("image_size" in {fault.field for fault in said.faults}) is wrong, size
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "field", "words"),
+    [
+        ("detector-retinanet", {"image_size": 400}, "image_size", "320, 512, 800"),
+        ("detector-retinanet", {"image_size": [512, 800]}, "image_size", "320, 512, 800"),
+        ("detector-retinanet", {"anchor_ratios": []}, "anchor_ratios", "one ratio at least"),
+        ("detector-yolof", {"image_size": [512, 512]}, "image_size", "keep_aspect_ratio"),
+        ("detector-faster-rcnn", {"random_resize_upper": [640, 700, 800]}, "random_resize_upper", "or two"),
+        ("classifier-resnet50", {"image_size": 31}, "image_size", "at least 32"),
+        ("classifier-embednorm", {"image_size": 64}, "image_size", "inception_v3 needs at least 75"),
+        ("classifier-advanced", {"image_size": 64, "config": "backbone: {name: inception_v3}"}, "image_size", "75"),
+        ("classifier-advanced", {"pretrained_weights": "config", "config": ""}, "pretrained_weights", "weights: {file"),
+    ],
+)  # fmt: skip
+def test_what_no_network_takes_is_a_fault_of_the_form(
+    lab: Lab, template: str, values: dict[str, Any], field: str, words: str
+) -> None:
+    said = lab.check_params(ANN, template=template, body=CheckParams(values=values))
+    assert [fault.field for fault in said.faults] == [field]
+    assert words in said.faults[0].reason
+
+
+@pytest.mark.parametrize(
+    ("template", "values"),
+    [
+        ("detector-yolof", {"image_size": [512, 384], "keep_aspect_ratio": False}),
+        ("classifier-vit-dinov2", {"image_size": 32}),
+        ("transfer-linear", {"image_size": 32, "base_model": "own/v1"}),
+        ("classifier-advanced", {"pretrained_weights": "config"}),
+    ],
+)
+def test_what_a_network_takes_is_none(lab: Lab, template: str, values: dict[str, Any]) -> None:
+    assert lab.check_params(ANN, template=template, body=CheckParams(values=values)).faults == []
+
+
+def test_the_least_sizes_are_those_of_the_networks() -> None:
+    from deepft_lab.training.architectures import ARCHITECTURES
+    from deepft_lab.training.recipes import limits
+    from deepft_lab.training.tasks import segment
+
+    for name, architecture in ARCHITECTURES.items():
+        assert limits.LEAST_SIDES.get(name, limits.LEAST_SIDE) == architecture.least_size, name
+    assert segment.LEAST_SIZE == limits.LEAST_SIDE
 
 
 def test_a_model_with_a_wrong_configuration_is_refused_with_its_faults(desk: Desk) -> None:

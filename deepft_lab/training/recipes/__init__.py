@@ -9,7 +9,7 @@ import msgspec
 
 from deepft_lab import params
 from deepft_lab.records import Fault, Template
-from deepft_lab.training.recipes import advanced
+from deepft_lab.training.recipes import advanced, limits
 from deepft_lab.training.recipes.classifier import Classifier
 from deepft_lab.training.recipes.detector import Detector
 from deepft_lab.training.recipes.embedder import Embedder
@@ -44,13 +44,14 @@ def read(recipe: dict[str, Any], model_type: str) -> Base:
 
 
 def check(template: Template, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
-    """As params.check, and what only the recipe knows: sizes of one or two values, an advanced configuration."""
+    """As params.check, and what only the recipe knows: an advanced configuration, and the limits of its network."""
     complete, faults = params.check(template.fields, values)
     wrong = {fault.field for fault in faults}
-    size, text = complete.get("image_size"), complete.get(advanced.FIELD)
-    if isinstance(size, list) and len(size) not in (1, 2) and "image_size" not in wrong:
-        faults.append(Fault("image_size", size, "It is one value, or two: width and height."))
-    plan = read(template.recipe, template.type)
+    plan, text = read(template.recipe, template.type), complete.get(advanced.FIELD)
     if isinstance(text, str) and advanced.FIELD not in wrong and type(plan) in advanced.CONFIGS:
-        faults += advanced.check(plan, text)
+        of_text = advanced.check(plan, text)
+        if of_text:
+            return complete, faults + of_text
+    if advanced.FIELD not in wrong:
+        faults += limits.check(settled(plan, {**complete, **dict.fromkeys(wrong)}), complete, wrong)
     return complete, faults

@@ -41,6 +41,20 @@ KNOWN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("learning_rate_steps", "anchor_ratios"), ("numbers", "integers")),
     **dict.fromkeys(("random_resize_lower", "random_resize_upper"), ("integers",)),
 }  # fmt: skip
+# Names that are read for some types of models alone.
+_DETECTOR, _EMBEDDER, _TRANSFER = ("visual-detector",), ("visual-embedder",), ("embedding-classifier",)
+ONLY: dict[str, tuple[str, ...]] = {
+    "logreg": ("visual-classifier", *_EMBEDDER, *_TRANSFER),
+    **dict.fromkeys(("average_horizontal_flips", "base_gradient_multiplier"), ("visual-classifier", *_EMBEDDER)),
+    **dict.fromkeys(("angular_scale", "angular_margin", "embeddings_size"), _EMBEDDER),
+    **dict.fromkeys(("k_folds", "base_model", "backbone"), _TRANSFER),
+    **dict.fromkeys(
+        ("frozen_stages", "keep_aspect_ratio", "max_aspect_ratio", "random_resize_lower", "random_resize_upper",
+         "anchor_ratios", "use_perclass_regression", "use_focal_loss"),
+        _DETECTOR,
+    ),
+    advanced.FIELD: tuple(model_type for model_type, _ in advanced.CONFIGS.values()),
+}  # fmt: skip
 _SIZES = {"visual-detector": ("integers",), "visual-segmenter": ("integers", "integer")}  # others: one integer
 # Fields whose choices are what the training knows, by the fields of our own templates.
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -71,11 +85,12 @@ def check(template: Template, plan: Base) -> list[Fault]:
 
 def _of_field(field: Field, model_type: str) -> list[Fault]:
     place = f"fields.{field.name}"
-    known = KNOWN | {"image_size": _SIZES.get(model_type, ("integer",))}
+    known = {name: types for name, types in KNOWN.items() if model_type in ONLY.get(name, (model_type,))}
+    known["image_size"] = _SIZES.get(model_type, ("integer",))
     if field.name not in known:
         close = difflib.get_close_matches(field.name, known, 1)
         meant = f" Did you mean {close[0]}?" if close else f" Known are: {', '.join(sorted(known))}."
-        return [Fault(place, field.name, f"Nothing reads a field of this name, so it would have no effect.{meant}")]
+        return [Fault(place, field.name, f"Nothing in a {model_type} reads a field of this name.{meant}")]
     if field.type not in known[field.name]:
         reason = f"The training reads {field.name} as {' or '.join(known[field.name])}."
         return [Fault(f"{place}.type", field.type, reason)]

@@ -1,0 +1,63 @@
+"""What a network takes of values that each by itself are sound: sizes, ratios, files. Told before a job is queued.
+
+The tasks check the same once more when a run begins, for jobs that no lab has checked. No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deepft_lab.records import Fault
+from deepft_lab.training.recipes.detector import Detector
+from deepft_lab.training.recipes.parts import Base
+
+LEAST_SIDE = 32  # pixels
+LEAST_SIDES = {"inception_v3": 75, "vit_base_patch14_dinov2": 14, "vit_small_patch14_dinov2": 14}  # architectures.py
+_SIZES = ("image_size", "random_resize_lower", "random_resize_upper")
+_CONFIG = "config"
+
+
+def check(plan: Base, values: Mapping[str, Any], wrong: set[str]) -> list[Fault]:
+    """Faults of values for a settled recipe; those of the names in `wrong` are known already."""
+    found: dict[str, Fault] = {}
+    for fault in (*_of_counts(values), *_of_sizes(plan, values), *_of_weights(plan, values)):
+        if fault.field not in wrong:
+            found.setdefault(fault.field, fault)
+    return list(found.values())
+
+
+def _of_counts(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """What a template of one's own may allow by mistake."""
+    for name, least in (("batch_size", 1), ("num_epochs", 1), ("per_item_lrate", 0), ("lrate", 0)):
+        value = values.get(name)
+        if isinstance(value, (int, float)) and value < least:
+            yield Fault(name, value, f"It must be at least {least}.")
+
+
+def _of_sizes(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
+    size = values.get("image_size")
+    for name in _SIZES:
+        sides = values.get(name)
+        if isinstance(sides, list) and (len(sides) > 2 or (name == "image_size" and not sides)):
+            yield Fault(name, sides, "It has one value, the shorter side, or two: width and height.")
+    if isinstance(plan, Detector) and isinstance(size, list):
+        if values.get("keep_aspect_ratio") and len(size) == 2:
+            reason = "With keep_aspect_ratio it has one value, the shorter side. Turn that off to give two."
+            yield Fault("image_size", size, reason)
+        if plan.sizes and (len(size) != 1 or size[0] not in plan.sizes):
+            yield Fault("image_size", size, f"It is one of {', '.join(map(str, plan.sizes))}.")
+        if values.get("anchor_ratios") == []:
+            yield Fault("anchor_ratios", [], "It has one ratio at least, such as 1.0.")
+    elif not values.get("base_model"):  # a version brings its own size
+        network = str(getattr(plan, "architecture", getattr(plan, "network", "")))
+        least = LEAST_SIDES.get(network.rpartition("/")[2], LEAST_SIDE)
+        sides = size if isinstance(size, list) else [size]
+        if any(isinstance(side, (int, float)) and side < least for side in sides):
+            yield Fault("image_size", size, f"{network} needs at least {least} pixels.")
+
+
+def _of_weights(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
+    if values.get("pretrained_weights") == _CONFIG and _CONFIG not in plan.weights:
+        reason = "The configuration names no file: say `weights: {file: ...}` there, or choose None."
+        yield Fault("pretrained_weights", _CONFIG, reason)
