@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import sys
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ def check(fields: Iterable[Field], values: Mapping[str, Any]) -> tuple[dict[str,
     """
     known = {field.name: field for field in fields}
     faults = [
-        Fault(name, value, f"There is no hyperparameter {name!r} here. Known are: {', '.join(sorted(known))}.")
+        Fault(name, value, f"There is no hyperparameter {name!r} here.{_close(name, known)}")
         for name, value in values.items()
         if name not in known
     ]
@@ -28,6 +29,12 @@ def check(fields: Iterable[Field], values: Mapping[str, Any]) -> tuple[dict[str,
         if reason:
             faults.append(Fault(name, given, reason))
     return complete, faults
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    meant = f" Did you mean {close[0]}?" if close else ""
+    return f"{meant} Known are: {', '.join(sorted(known))}."
 
 
 def defaults(fields: Iterable[Field]) -> dict[str, Any]:
@@ -74,6 +81,8 @@ def _check_value(field: Field, value: Any) -> tuple[Any, str]:
     if field.type == "text":
         return value, "" if isinstance(value, str) else "It is a text."
     if field.type == "choice":
+        if isinstance(value, bool) and str(value).lower() in field.choices:
+            return str(value).lower(), ""  # and true and false, as other services have them
         if value in field.choices:
             return value, ""
         return value, f"It is one of {', '.join(field.choices)}."
@@ -93,13 +102,14 @@ def _check_number(field: Field, kind: str, value: Any) -> tuple[Any, str]:
     if not _is_number(value):
         return value, f"It is a number{_range_words(field)}."
     if kind == "integer":
-        if float(value) != int(value):
+        if isinstance(value, float) and not value.is_integer():
             return value, f"It is a whole number{_range_words(field)}."
         value = int(value)
     too_low = field.min is not None and value < field.min
     too_high = field.max is not None and value > field.max
     if too_low or too_high:
-        return value, f"It must lie{_range_words(field)}."
+        words = _range_words(field)
+        return value, f"It must {'lie' if words.startswith(' between') else 'be'}{words.replace(' of ', ' ')}."
     if field.step and not _on_step(value, field.min or 0, field.step):
         return value, f"It goes in steps of {field.step:g} from {field.min or 0:g}."
     return value, ""
@@ -117,7 +127,7 @@ def _range_words(field: Field) -> str:
 
 def _on_step(value: float, start: float, step: float) -> bool:
     steps = (value - start) / step
-    return math.isclose(steps, round(steps), abs_tol=1e-6)
+    return math.isfinite(steps) and math.isclose(steps, round(steps), abs_tol=1e-6)
 
 
 def _is_number(value: Any) -> bool:

@@ -55,6 +55,30 @@ def test_a_whole_number_may_come_as_a_float_but_no_number_as_a_text_or_a_boolean
         assert params.check(FIELDS, {"batch_size": wrong})[1], wrong
 
 
+def test_a_number_out_of_reach_is_told_in_words_with_the_way_back() -> None:
+    said = {
+        f.field: f.reason for f in params.check(FIELDS, {"per_item_lrate": -1, "batchsize": 8, "batch_size": 300})[1]
+    }
+    assert said["per_item_lrate"] == "It must be at least 0."
+    assert said["batch_size"] == "It must lie between 1 and 256."
+    assert "Did you mean batch_size?" in said["batchsize"] and "per_item_lrate" in said["batchsize"]
+
+
+def test_a_number_too_large_for_its_steps_is_a_fault_and_a_large_whole_number_is_whole() -> None:
+    stepped = Field(name="share", type="number", default=0.1, step=0.001, help="")
+    assert params.check([stepped], {"share": 1e308})[1]
+    whole = Field(name="count", type="integer", default=1, help="")
+    assert params.check([whole], {"count": 2**53 + 1}) == ({"count": 2**53 + 1}, [])
+
+
+def test_true_and_false_are_the_choices_of_those_names() -> None:
+    field = Field(name="exclusive", type="choice", default="auto", choices=["auto", "true", "false"], help="")
+    assert params.check([field], {"exclusive": False}) == ({"exclusive": "false"}, [])
+    assert params.check([field], {"exclusive": True}) == ({"exclusive": "true"}, [])
+    other = Field(name="direction", type="choice", default="a", choices=["a"], help="")
+    assert params.check([other], {"direction": True})[1]
+
+
 def test_null_only_where_the_field_allows_it() -> None:
     assert not params.check(FIELDS, {"limit": None})[1]
     assert params.check(FIELDS, {"batch_size": None})[1]
