@@ -14,7 +14,8 @@ from deepft_lab.records import MODEL_TYPES, BrokenTemplate, Field, Template
 from deepft_lab.spec import write_whole
 from deepft_lab.training import recipes, template_file
 from deepft_lab.training.recipes import advanced, builders, checking
-from deepft_lab.training.recipes.common import FIELDS
+from deepft_lab.training.recipes.common import BEST, FIELDS
+from deepft_lab.training.recipes.common import of_type as of_common
 from deepft_lab.training.recipes.parts import Weights
 
 ROOT = Path(__file__).parents[2]
@@ -54,11 +55,14 @@ def templates_page() -> str:
     lines += ["", "## Fields of every template", ""]
     lines += ["Folded away in the form until wanted. A template that states one of them itself says otherwise.", ""]
     lines += _fields(FIELDS)
-    own = {field.name: field for field in FIELDS}
     for model_type in MODEL_TYPES:
         of_type = [template for template in found if template.type == model_type]
         if of_type:
-            lines += ["", f"## {TITLES[model_type]}"]
+            best = textwrap.fill(
+                f"The checkpoint that is kept is the best on what is held out, by {BEST[model_type]}.", 120
+            )
+            lines += ["", f"## {TITLES[model_type]}", "", best]
+        own = {field.name: field for field in of_common(model_type)}
         for template in of_type:
             lines += ["", *_template(template, own)]
     return "\n".join(lines) + "\n"

@@ -55,7 +55,7 @@ def _read(content: bytes) -> Template | list[Fault]:
         msgspec.structs.replace(fault, field=f"fields.{fault.field}")
         for fault in recipes.check(template, {})[1]  # such as those of a configuration that is a default
     ]
-    return faults or msgspec.structs.replace(template, fields=with_common(template.fields))
+    return faults or msgspec.structs.replace(template, fields=with_common(template.fields, template.type))
 
 
 def check(document: dict[Any, Any]) -> list[Fault]:

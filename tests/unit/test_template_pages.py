@@ -14,6 +14,7 @@ import yaml
 from deepft_lab.catalog import Catalog
 from deepft_lab.training import template_docs, template_schema
 from deepft_lab.training.recipes import advanced, builders
+from deepft_lab.training.recipes.common import BEST, of_type
 
 FILES = sorted(template_schema.PATH.parent.rglob("*.yaml"))
 
@@ -48,6 +49,21 @@ def test_the_pages_name_every_template_field_and_part() -> None:
     for _, kind in advanced.CONFIGS.values():
         assert all(f"`{key}`" in pages["advanced.md"] for key in kind.__struct_fields__)
     assert builders.GROUP in pages["advanced.md"]
+
+
+def test_the_form_and_the_page_name_the_metric_that_chooses_the_checkpoint() -> None:
+    page = {path.name: text for path, text in template_docs.pages().items()}["templates.md"]
+    words = {
+        "visual-classifier": "accuracy", "embedding-classifier": "ROC AUC", "visual-detector": "mAP (",
+        "visual-embedder": "mAP@R", "visual-segmenter": "mIoU",
+    }  # fmt: skip
+    for template in Catalog().list().templates:
+        field = next(field for field in template.fields if field.name == "validation")
+        assert f"by {BEST[template.type]};" in field.help and words[template.type] in BEST[template.type]
+        if field.help == next(own for own in of_type(template.type) if own.name == "validation").help:
+            section = page.partition(f"### {template.id}\n")[2].partition("\n### ")[0]
+            assert "| `validation` |" not in section
+    assert all(" ".join(words.split()) in " ".join(page.split()) for words in BEST.values())
 
 
 def test_an_editor_accepts_every_template_of_the_project(validator: Any) -> None:

@@ -111,6 +111,7 @@ INVALID_DATA_TOLERANCE = Field(
     default=5.0,
     min=0,
     max=100,
+    step=1,
     unit="%",
     help="Share of the inputs that may be unreadable and are left out. Beyond it the run stops and lists them.",
 )
@@ -161,7 +162,29 @@ FIELDS: tuple[Field, ...] = tuple(
 )
 
 
-def with_common(fields: Sequence[Field]) -> list[Field]:
-    """A template's own fields, then those of every template that it does not state itself."""
+_CLASSES = "accuracy where the concepts exclude each other, ROC AUC (mean over the concepts) otherwise"
+# The metric by which a run keeps its best checkpoint, by the type of the model (`best_metric` of the tasks).
+BEST: dict[str, str] = {
+    "visual-classifier": _CLASSES,
+    "visual-detector": "mAP (mean over IoU 0.50 to 0.95)",
+    "visual-embedder": "mAP@R",
+    "visual-segmenter": "mIoU",
+    "embedding-classifier": _CLASSES,
+}
+
+
+def of_type(model_type: str) -> tuple[Field, ...]:
+    """The fields of every template of a type: what is held out says what is measured there."""
+    words = (
+        f" The checkpoint that is best there is kept, by {BEST[model_type]}; the last one where nothing is measured."
+    )
+    return tuple(
+        msgspec.structs.replace(field, help=field.help + words) if field.name == VALIDATION.name else field
+        for field in FIELDS
+    )
+
+
+def with_common(fields: Sequence[Field], model_type: str) -> list[Field]:
+    """A template's own fields, then those of every template of its type that it does not state itself."""
     own = {field.name for field in fields}
-    return [*fields, *(field for field in FIELDS if field.name not in own)]
+    return [*fields, *(field for field in of_type(model_type) if field.name not in own)]
