@@ -19,13 +19,12 @@ from typing import Any
 import numpy
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from torch import nn
 
 from deepft_lab import params
 from deepft_lab.errors import DeepFTError
 from deepft_lab.spec import JobSpec, Result
-from deepft_lab.training import checkpoints, data, fitting, inheriting, material, optimizers, schedules, tasks
+from deepft_lab.training import checkpoints, data, devices, fitting, inheriting, material, optimizers, schedules, tasks
 from deepft_lab.training.averaging import Average
 from deepft_lab.training.evaluation import Evaluation
 from deepft_lab.training.fitting import fit
@@ -51,12 +50,9 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     # Processes, devices, and what an attempt before has left.
     torch.set_num_threads(spec.threads)
     on_gpu = bool(spec.gpus)
-    precision, precision_fault = _precision(values.get("mixed_precision", "auto"), on_gpu)
-    AcceleratorState._reset_state()  # of a run before in this process, which may have had another precision
-    accelerator = Accelerator(mixed_precision=precision, cpu=not on_gpu)
+    precision, precision_fault = devices.precision(values.get("mixed_precision", "auto"), on_gpu)
+    accelerator = devices.accelerator(spec, precision)
     rank, ranks, device = accelerator.process_index, accelerator.num_processes, accelerator.device
-    if ranks != spec.ranks:
-        raise DeepFTError(f"The launcher started {ranks} processes where the job asked for {spec.ranks}.")
     torch.manual_seed(spec.seed)  # all ranks begin with the same network
     torch.set_flush_denormal(True)
     torch.backends.cudnn.benchmark = on_gpu
@@ -305,15 +301,6 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         best_epoch=run.best_epoch,
         warnings=run.warnings,
     )
-
-
-def _precision(wanted: str, on_gpu: bool) -> tuple[str, str]:
-    """Accelerate's name of a precision, and what a person should know."""
-    if wanted == "auto":
-        return ("bf16" if on_gpu and torch.cuda.is_bf16_supported() else "no"), ""
-    if wanted == "fp16" and not on_gpu:
-        return "no", "mixed_precision = fp16 needs a GPU: here the precision is float32."
-    return wanted, ""
 
 
 def _has_events(folder: Path) -> bool:

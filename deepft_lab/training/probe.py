@@ -58,7 +58,7 @@ def main(folder: Path, sizes: list[int]) -> dict[str, object]:
     import torch
 
     from deepft_lab import manifest as manifests
-    from deepft_lab.training import inheriting, norms, optimizers, tasks
+    from deepft_lab.training import devices, inheriting, norms, optimizers, tasks
 
     spec = job_folder.read(folder / "spec.json", job_folder.JobSpec)
     torch.set_num_threads(spec.threads)
@@ -78,9 +78,8 @@ def main(folder: Path, sizes: list[int]) -> dict[str, object]:
         factor=lambda name: task.lrate_factor(name, pretrained=pretrained),
     )  # fmt: skip
     targets = task.targets(manifest)
-    precision = spec.values.get("mixed_precision", "auto")
+    precision, _ = devices.precision(spec.values.get("mixed_precision", "auto"), on_gpu)
     half = torch.float16 if precision == "fp16" else torch.bfloat16
-    mixed = (on_gpu and precision != "no") or precision == "bf16"
     noise = numpy.random.default_rng(0)
     memory, seconds = [], []
     _forget_peak()
@@ -95,7 +94,7 @@ def main(folder: Path, sizes: list[int]) -> dict[str, object]:
             randoms = [numpy.random.default_rng((turn, row)) for row in range(size)]
             batch = task.train_batch(pictures, [targets[row] for row in rows], randoms).to(device)
             prepared = task.prepare(batch, noise)
-            with torch.autocast(device.type, half, enabled=mixed):
+            with torch.autocast(device.type, half, enabled=precision != "no"):
                 loss = task.loss(model, prepared)
             loss.backward()
             optimizer.step()

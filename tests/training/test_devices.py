@@ -1,0 +1,64 @@
+"""What a run computes on. There is no GPU here: what torch says of one is ours."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import job_folders
+import msgspec
+import pytest
+import torch
+from coloured import coloured
+
+from deepft_lab.errors import DeepFTError
+from deepft_lab.training import devices
+
+
+@pytest.mark.parametrize(("real", "expected"), [(True, "bf16"), (False, "no")])
+def test_bf16_is_taken_by_itself_only_where_the_gpu_has_it(
+    monkeypatch: pytest.MonkeyPatch, real: bool, expected: str
+) -> None:
+    def supported(including_emulation: bool = True) -> bool:
+        return real or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert devices.precision("auto", True) == (expected, "")
+    assert devices.precision("auto", False) == ("no", "")
+
+
+def test_a_gpu_that_torch_cannot_use_is_told_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    job = msgspec.structs.replace(job_folders.make(tmp_path, coloured(2), []), gpus=[0])
+    with pytest.raises(DeepFTError, match=f"PyTorch {torch.__version__[:3]}.*cannot use it.*CUDA_VISIBLE_DEVICES"):
+        devices.accelerator(job, "no")
+
+
+def test_ranks_wait_for_the_first_one_for_as_long_as_it_decodes(tmp_path: Path) -> None:
+    job = job_folders.make(tmp_path, coloured(2), [], ranks=2, pretrained_weights="None")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    told: multiprocessing.Queue[timedelta] = context.Queue()  # type: ignore[assignment]
+    ranks = [context.Process(target=_patience, args=(job, rank, port, told)) for rank in range(2)]
+    for process in ranks:
+        process.start()
+    found = [told.get(timeout=120) for _ in ranks]
+    for process in ranks:
+        process.join()
+    assert found == [devices.PATIENCE] * 2
+
+
+def _patience(job: object, rank: int, port: int, told: multiprocessing.Queue[timedelta]) -> None:
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
+        ACCELERATE_USE_CPU="true",
+    )  # fmt: skip
+    devices.accelerator(job, "no")  # type: ignore[arg-type]
+    group = torch.distributed.distributed_c10d._get_default_group()
+    told.put(group._get_backend(torch.device("cpu")).options._timeout)
+    torch.distributed.destroy_process_group()
