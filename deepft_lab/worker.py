@@ -68,8 +68,25 @@ def _run(spec: job_folder.JobSpec, folder: Path, rank: int, events: EventWriter 
                 result = first
         say("failed", reason=result.reason, traceback="\n".join(lines))
     if rank == 0 or (result.outcome == "failed" and not (folder / "result.json").exists()):
-        job_folder.write(folder / "result.json", result)
+        _leave(folder, result)
     return 0 if result.outcome == "trained" else 1
+
+
+def _leave(folder: Path, result: job_folder.Result) -> None:
+    """Writes result.json. The checkpoints of a trained job go only then: killed before, it is gone on with."""
+    if result.outcome != "trained":
+        job_folder.write(folder / "result.json", result)
+        return
+    from deepft_lab.training import checkpoints
+
+    try:
+        job_folder.write(folder / "result.json", result)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        checkpoints.clear(folder)  # which makes room
+        job_folder.write(folder / "result.json", result)
+    checkpoints.clear(folder)
 
 
 def _is_full(error: Exception) -> bool:

@@ -92,7 +92,7 @@ def publish(folder: Path, card: Card) -> Path:
 
 
 def clear(folder: Path) -> None:
-    """Takes `checkpoints/` away, at the end of a run that has published its model."""
+    """Takes `checkpoints/` away, once a run's model and its result are there."""
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 

@@ -292,8 +292,6 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         checkpoints.publish(folder, card())
     say("finished", run.step, metrics=run.metrics, metrics_by_concept=run.metrics_by_concept, best_epoch=run.best_epoch)
     accelerator.end_training()
-    if accelerator.is_main_process:
-        checkpoints.clear(folder)
     return Result(
         outcome="trained",
         metrics=run.metrics,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -116,6 +117,60 @@ def test_killed_at_any_moment_and_started_again_it_ends_the_same(
     assert weights_of(folder) == whole
     assert not (folder / "checkpoints").exists()
     assert_no_gap_and_no_double(folder, said)
+
+
+def test_killed_before_its_result_is_written_a_finished_run_is_gone_on_with(
+    clock: Clock,
+    undisturbed: dict[int, tuple[bytes, list[Event], int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = job_folders.make(tmp_path, TRAINING, VALIDATION, job="whole", **tiny.VALUES)
+    write = spec.write
+
+    def killed(path: Any, value: Any) -> None:
+        if Path(path).name == "result.json":
+            raise Killed
+        write(path, value)
+
+    monkeypatch.setattr(spec, "write", killed)
+    with pytest.raises(Killed):
+        worker.main(tmp_path)
+    monkeypatch.setattr(spec, "write", write)
+    spec.write(tmp_path / "spec.json", msgspec.structs.replace(job, attempt=2))
+    assert worker.main(tmp_path) == 0
+    resumed = next(event for event in events_of(tmp_path) if event.kind == "resumed")
+    assert resumed.data["from_step"] > 0
+    assert weights_of(tmp_path) == undisturbed[0][0]
+
+
+def test_killed_while_it_tidies_up_a_finished_run_is_trained(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path) -> None:
+        raise Killed
+
+    monkeypatch.setattr(checkpoints, "clear", killed)
+    job_folders.make(tmp_path, TRAINING, VALIDATION, **tiny.VALUES)
+    with pytest.raises(Killed):
+        worker.main(tmp_path)
+    assert spec.read(tmp_path / "result.json", spec.Result).outcome == "trained"
+
+
+def test_a_result_for_which_there_is_no_room_takes_that_of_the_checkpoints(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = spec.write
+
+    def full(path: Any, value: Any) -> None:
+        if Path(path).name == "result.json" and (tmp_path / spec.CHECKPOINT).exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, value)
+
+    monkeypatch.setattr(spec, "write", full)
+    job_folders.make(tmp_path, TRAINING, VALIDATION, **tiny.VALUES)
+    assert worker.main(tmp_path) == 0
+    assert spec.read(tmp_path / "result.json", spec.Result).outcome == "trained"
 
 
 def test_a_run_without_a_checkpoint_begins_anew_and_says_so(clock: Clock, tmp_path: Path) -> None:
