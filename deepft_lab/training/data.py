@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -24,7 +26,12 @@ __all__ = [
     "ValidationOrder",
     "batches",
     "decode",
+    "processes",
 ]
+
+SHARED_MEMORY = Path("/dev/shm")  # through which batches come from the processes that prepare them
+_KEPT = 3  # batches of each process that lie there: two ahead and one that is made
+_VARYING = 2  # how much larger than another a batch may be, where pictures keep their shapes
 
 Key = tuple[int, int, int]  # example, epoch (0: as in validation), position within the epoch
 
@@ -114,6 +121,18 @@ class ValidationOrder:
     def __iter__(self) -> Iterator[list[Key]]:
         for start in range(0, len(self.keys), self.batch_size):
             yield self.keys[start : start + self.batch_size]
+
+
+def processes(examples: Examples, wanted: int, batch_size: int, *, share: float) -> int:
+    """How many of the processes that are wanted may prepare batches ahead in a share of what shared memory is free.
+
+    Containers often have 64 MB of it, and a process that finds it full is killed. 0: batches are made as they come.
+    """
+    if not wanted or not len(examples) or not SHARED_MEMORY.is_dir():
+        return wanted
+    one = examples.__getitems__([(0, 1, 0)]).images
+    each = one.numel() * one.element_size() * batch_size * _VARYING * _KEPT
+    return min(wanted, int(share * shutil.disk_usage(SHARED_MEMORY).free // each))
 
 
 def batches(examples: Examples, order: TrainingOrder | ValidationOrder, *, workers: int, pin: bool) -> DataLoader:

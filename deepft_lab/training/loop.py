@@ -91,8 +91,15 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     )
     remaining = Remaining(order)
     validation_order = data.ValidationOrder(len(found.validation), batch_size=batch_size, rank=rank, ranks=ranks)
-    train_batches = data.batches(found.training, remaining, workers=workers, pin=on_gpu)  # type: ignore[arg-type]
-    validation_batches = data.batches(found.validation, validation_order, workers=min(workers, 2), pin=on_gpu)
+    ahead = data.processes(found.training, workers, batch_size, share=0.6 / ranks)
+    if ahead < workers:
+        warn(
+            f"{data.SHARED_MEMORY} has so little room that {ahead} of {workers} processes prepare batches, which is "
+            "slower. Give the container more shared memory (docker run --shm-size=8g)."
+        )
+    ahead_of_validation = data.processes(found.validation, min(workers, 2), batch_size, share=0.3 / ranks)
+    train_batches = data.batches(found.training, remaining, workers=ahead, pin=on_gpu)  # type: ignore[arg-type]
+    validation_batches = data.batches(found.validation, validation_order, workers=ahead_of_validation, pin=on_gpu)
 
     # Network, optimizer, learning rates.
     pretrained = spec.weights is not None or spec.resume_model is not None

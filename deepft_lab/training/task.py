@@ -55,8 +55,29 @@ class Batch:
         targets = None if self.targets is None else self.targets[start:stop]
         return Batch(self.images[start:stop], targets, sizes)
 
+    def __reduce__(self) -> Any:
+        """Out of a loading process each tensor takes a file descriptor and a message: a few carry all targets."""
+        if not (isinstance(self.targets, list) and self.targets and isinstance(self.targets[0], dict)):
+            return Batch, (self.images, self.targets, self.sizes)
+        columns = {name: _joined([target[name] for target in self.targets]) for name in self.targets[0]}
+        return _arrived, (self.images, columns, self.sizes)
+
     def _each(self, change: Any) -> Batch:
         return Batch(*(_changed(getattr(self, field.name), change) for field in dataclasses.fields(self)))
+
+
+def _joined(tensors: Sequence[Tensor]) -> tuple[Tensor, list[torch.Size]]:
+    return torch.cat([tensor.flatten() for tensor in tensors]), [tensor.shape for tensor in tensors]
+
+
+def _arrived(images: Tensor, columns: dict[str, tuple[Tensor, list[torch.Size]]], sizes: Tensor | None) -> Batch:
+    """A batch whose targets are dictionaries of tensors, out of the joined ones."""
+    parts = {
+        name: [part.view(shape) for part, shape in zip(joined.split([s.numel() for s in shapes]), shapes, strict=True)]
+        for name, (joined, shapes) in columns.items()
+    }
+    targets = [dict(zip(parts, values, strict=True)) for values in zip(*parts.values(), strict=True)]
+    return Batch(images, targets, sizes)
 
 
 def at_least(count: Tensor) -> Tensor:

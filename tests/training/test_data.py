@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import math
+import pickle
+import shutil
+from typing import Any
 
 import numpy
 import pytest
+import small_detectors
 import torch
 
 from deepft_lab.training import augment, data
@@ -49,6 +54,69 @@ def test_validation_visits_all_once_with_any_number_of_ranks() -> None:
         together = [part[turn][0] for turn in range(len(keys[0])) for part in keys]
         assert together[:7] == list(range(7))
     assert list(data.ValidationOrder(0, batch_size=2)) == []
+
+
+class Grey:
+    """Pictures that are all the same."""
+
+    def __getitem__(self, place: int) -> torch.Tensor:
+        return torch.full((40, 48, 3), 127, dtype=torch.uint8)
+
+
+def examples_of_a_detector(count: int) -> data.Examples:
+    def target(boxes: int) -> dict[str, torch.Tensor]:
+        return {
+            "boxes": torch.tensor([[0.1, 0.2, 0.5, 0.9]]).repeat(boxes, 1), "labels": torch.arange(boxes) % 3,
+            "ignored": torch.zeros(0, 4), "ignored_labels": torch.zeros(0, dtype=torch.long),
+            "size": torch.tensor([40, 48]),
+        }  # fmt: skip
+
+    task, targets = small_detectors.small("detector-yolox"), [target(place % 3) for place in range(count)]
+    return data.Examples(Grey(), range(count), [], targets, task, 1)  # type: ignore[arg-type]
+
+
+def test_a_batch_leaves_its_process_in_a_few_tensors_and_arrives_as_it_was() -> None:
+    batch = examples_of_a_detector(7).__getitems__([(place, 1, place) for place in range(7)])
+
+    class Counting(pickle.Pickler):
+        tensors = 0
+
+        def reducer_override(self, value: object) -> Any:
+            self.tensors += isinstance(value, torch.Tensor)
+            return NotImplemented
+
+    packed = io.BytesIO()
+    pickler = Counting(packed)
+    pickler.dump(batch)
+    arrived = pickle.loads(packed.getvalue())
+    assert pickler.tensors == 7  # pictures, sizes, and five of all targets together
+    assert torch.equal(arrived.images, batch.images) and torch.equal(arrived.sizes, batch.sizes)
+    assert arrived.images.is_contiguous(memory_format=torch.channels_last)
+    for one, other in zip(arrived.targets, batch.targets, strict=True):
+        assert list(one) == list(other)
+        assert all(torch.equal(one[name], other[name]) and one[name].dtype == other[name].dtype for name in one)
+
+
+def test_processes_that_prepare_batches_give_those_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = examples_of_a_detector(9)
+    order = data.TrainingOrder(9, batch_size=4, seed=1)
+    for one, other in zip(
+        data.batches(examples, order, workers=0, pin=False), data.batches(examples, order, workers=1, pin=False),
+        strict=True,
+    ):  # fmt: skip
+        assert torch.equal(one.images, other.images)
+        assert all(
+            torch.equal(mine["boxes"], its["boxes"]) for mine, its in zip(one.targets, other.targets, strict=True)
+        )
+
+
+def test_as_many_processes_prepare_batches_as_shared_memory_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = examples_of_a_detector(2)
+    one = examples.__getitems__([(0, 1, 0)]).images.numel()
+    for room, expected in ((0, 0), (6 * 32 * one, 1), (20 * 32 * one, 3), (10**12, 8)):
+        monkeypatch.setattr(data.shutil, "disk_usage", lambda path, room=room: shutil._ntuple_diskusage(room, 0, room))
+        assert data.processes(examples, 8, 32, share=1.0) == expected
+    assert data.processes(examples, 0, 32, share=1.0) == 0
 
 
 def test_the_middle_of_a_picture_is_what_is_tested() -> None:
