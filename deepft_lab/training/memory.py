@@ -24,7 +24,10 @@ from deepft_lab.training.task import Batch, Task
 PLENTY = 0.5  # share of free memory up to which the estimate is trusted
 FILLED = 0.9  # share of free memory that a run may take
 _SLACK = 1.3  # of the estimate: gradients of activations and work space beside what is kept
-_FULL = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory", "bad allocation")
+_FULL = (
+    "can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory", "bad allocation",
+    "status_alloc_failed",  # cuBLAS's and cuDNN's
+)  # fmt: skip
 _PERHAPS_FULL = ("could not create a primitive", "could not create a memory object", "could not execute a primitive")
 _LITTLE = 256 * 2**20  # bytes that are free, with which oneDNN's words, which give no reason, mean that memory is full
 

@@ -156,3 +156,4 @@ def test_words_without_a_reason_mean_full_memory_where_little_is_free(monkeypatc
         assert memory.is_full(error) is full
         assert not memory.is_full(RuntimeError("shapes do not match"))
         assert memory.is_full(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+        assert memory.is_full(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"))
