@@ -6,6 +6,7 @@ A handle is the runner's identity (pid, start time, boot id), so it means the sa
 from __future__ import annotations
 
 import csv
+import math
 import os
 import shutil
 import signal
@@ -29,7 +30,8 @@ from deepft_lab.records import Gpu, Machine
 
 _GRACE = 2.0  # seconds that the runner has to end its job by itself
 _QUERY = "index,name,memory.total,memory.used,utilization.gpu"
-_GPU_SECONDS = 2.0  # how long an answer of nvidia-smi is good for
+_GPU_SECONDS = 2.0  # how long an answer of nvidia-smi is good for ...
+_FAILED_SECONDS = 60.0  # ... and how long it rests where it failed, which may take it seconds
 
 
 class LocalEngine:
@@ -45,7 +47,7 @@ class LocalEngine:
         self.spares = Spares(spare_seconds)
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
-        self._gpus: tuple[float, list[Gpu]] | None = None
+        self._gpus: tuple[float, list[Gpu]] = (0.0, [])  # when they are asked for again, and what was said
 
     def machine(self) -> Machine:
         memory = psutil.virtual_memory()
@@ -126,10 +128,16 @@ class LocalEngine:
             )
 
     def gpus(self) -> list[Gpu]:
-        """What nvidia-smi says, at most every two seconds; none where there is no such program."""
+        """What nvidia-smi says, at most every two seconds; none where there is no such program.
+
+        Where it fails for once, what it said before stays: a job that found no GPU would train on the CPU.
+        """
         with self._lock:
-            if self._gpus is None or (self._gpus[1] and time.monotonic() - self._gpus[0] > _GPU_SECONDS):
-                self._gpus = (time.monotonic(), _nvidia_smi())
+            asked_again, known = self._gpus
+            if time.monotonic() >= asked_again:
+                found = _nvidia_smi()
+                rest = _FAILED_SECONDS if found is None else _GPU_SECONDS if found else math.inf
+                self._gpus = (time.monotonic() + rest, known if found is None else found)
             return self._gpus[1]
 
     def _reap(self) -> None:
@@ -164,7 +172,8 @@ def cores() -> int:
         return count
 
 
-def _nvidia_smi() -> list[Gpu]:
+def _nvidia_smi() -> list[Gpu] | None:
+    """None where the program fails."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -172,23 +181,39 @@ def _nvidia_smi() -> list[Gpu]:
         arguments = [program, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"]
         answer = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return []
-    gpus = []
+        return None
+    gpus, mebibyte = [], 2**20
     for row in csv.reader(answer.splitlines(), skipinitialspace=True):
+        if len(row) != len(_QUERY.split(",")) or not row[0].isdigit():
+            continue
         index, name, total, used, utilisation = row
-        share = float(utilisation) / 100 if utilisation.replace(".", "").isdigit() else None
-        mebibyte = 2**20
+        share = _number(utilisation)
         gpus.append(
             Gpu(
                 index=int(index),
                 name=name,
-                memory_total=int(total) * mebibyte,
-                memory_used=int(used) * mebibyte,
-                utilisation=share,
+                memory_total=int(_number(total) or 0) * mebibyte,
+                memory_used=int(_number(used) or 0) * mebibyte,
+                utilisation=None if share is None else share / 100,
                 job=None,
             )
         )
-    return gpus
+    return [gpu for gpu in gpus if _ours(gpu.index)]
+
+
+def _number(text: str) -> float | None:
+    """None for `[N/A]`, which a GPU that shares the machine's memory says of it."""
+    return float(text) if text.replace(".", "", 1).isdigit() else None
+
+
+def _ours(index: int) -> bool:
+    """False where the server was started with CUDA_VISIBLE_DEVICES, a list of indexes, and this one is not in it."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return True
+    visible = [entry.strip() for entry in listed.split(",") if entry.strip()]
+    by_index = all(entry.lstrip("-").isdigit() for entry in visible)
+    return str(index) in visible if by_index else True
 
 
 class _JobOfFolder(msgspec.Struct):

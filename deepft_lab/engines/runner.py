@@ -145,6 +145,7 @@ def variables(place: job_folder.JobSpec | Allocation, job: str) -> dict[str, str
     found = {
         **os.environ,
         processes.VARIABLE: job,
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # nvidia-smi's, by which GPUs were given
         "CUDA_VISIBLE_DEVICES": ",".join(map(str, place.gpus)),
         "ACCELERATE_USE_CPU": str(not place.gpus).lower(),
         "PYTHONUNBUFFERED": "1",

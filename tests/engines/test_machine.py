@@ -14,6 +14,11 @@ from deepft_lab.engines.base import Allocation
 from deepft_lab.engines.local import LocalEngine, cores
 
 
+@pytest.fixture(autouse=True)
+def unhidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
 def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch, rows: str) -> None:
     """Puts an nvidia-smi that prints `rows` first on the path."""
     program = folder / "nvidia-smi"
@@ -62,7 +67,41 @@ def test_the_machine_tells_its_gpus_memory_and_disk(tmp_path: Path, monkeypatch:
 def test_a_broken_driver_counts_as_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_path(tmp_path, monkeypatch, TWO)
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 'Failed to initialize NVML'\nexit 9\n")
-    assert LocalEngine().gpus() == []
+    engine = LocalEngine()
+    assert engine.gpus() == []
+    on_path(tmp_path, monkeypatch, TWO)
+    assert engine.gpus() == []  # it is given a rest
+    monkeypatch.setattr(engine, "_gpus", (0.0, []))
+    assert len(engine.gpus()) == 2
+
+
+def test_a_driver_that_fails_for_once_takes_no_gpu_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_path(tmp_path, monkeypatch, TWO)
+    monkeypatch.setattr(local, "_GPU_SECONDS", 0.0)
+    monkeypatch.setattr(local, "_FAILED_SECONDS", 0.0)
+    engine = LocalEngine()
+    assert len(engine.gpus()) == 2
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    assert len(engine.gpus()) == 2
+    on_path(tmp_path, monkeypatch, "0, NVIDIA A, 16384, 0, 0\n")
+    assert len(engine.gpus()) == 1
+
+
+def test_a_gpu_that_shares_the_machines_memory_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_path(tmp_path, monkeypatch, "0, NVIDIA GB10, [N/A], [N/A], 7\n\nSome words of the driver's\n")
+    (gpu,) = LocalEngine().gpus()
+    assert (gpu.name, gpu.memory_total, gpu.memory_used, gpu.utilisation) == ("NVIDIA GB10", 0, 0, 0.07)
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"), [("1", [1]), ("", []), ("-1", []), ("1,0", [0, 1]), ("GPU-8f3a,GPU-11c2", [0, 1])]
+)
+def test_gpus_that_are_hidden_from_the_server_are_given_to_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, expected: list[int]
+) -> None:
+    on_path(tmp_path, monkeypatch, TWO)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [gpu.index for gpu in LocalEngine().gpus()] == expected
 
 
 def test_a_process_is_known_by_more_than_its_number() -> None:
