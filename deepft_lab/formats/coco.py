@@ -8,6 +8,7 @@ beyond their file. `iscrowd` becomes an ignored region. A picture that several f
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
@@ -119,14 +120,18 @@ def _looks_like_coco(path: Path) -> bool:
     except OSError:
         return False
     marks = (b'"images"', b'"categories"', b'"annotations"', b'"file_name"', b'"category_id"', b'"supercategory"')
-    return start.lstrip()[:1] == b"{" and sum(mark in ends for mark in marks) >= 2 and b'"caption"' not in ends
+    return (
+        start.removeprefix(BOM_UTF8).lstrip()[:1] == b"{"
+        and sum(mark in ends for mark in marks) >= 2
+        and b'"caption"' not in ends
+    )
 
 
 def _decode(path: Path) -> _File:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"The file has more than {MAX_BYTES // 1024**3} GB.")
     try:
-        return _file.decode(path.read_bytes())
+        return _file.decode(path.read_bytes().removeprefix(BOM_UTF8))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"The file is no COCO annotation that can be read ({error}).") from None
 

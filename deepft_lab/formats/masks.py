@@ -174,7 +174,7 @@ def _key(key: Any) -> int:
 
 def _listed(path: Path) -> dict[int, str | None]:
     """The names in a list of classes; background names nothing, ignored classes are None."""
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     if path.suffix.lower() == ".json":
         content = json.loads(text)
         if isinstance(content, list):

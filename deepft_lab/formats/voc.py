@@ -124,10 +124,10 @@ def _splits(folder: Folder, names: Names) -> dict[Path, list[str]]:
     lists = main or [path for path in folder.of(".txt") if path.stem.lower() in SPLITS]
     members: dict[str, set[Path]] = {}
     for path in lists:
-        lines = _lines(folder.root / path)
-        if any(len(line.split()) == 2 and line.split()[1] in ("-1", "0", "1") for line in lines):
+        lines = {line: _member(line, path, names) for line in _lines(folder.root / path)}
+        if any(line.split()[1:] in (["-1"], ["0"], ["1"]) and picture is None for line, picture in lines.items()):
             continue  # which pictures bear one class
-        found = {names.find(line, path.parent) or names.by_stem(Path(line).name, path.parent) for line in lines}
+        found = set(lines.values())
         id = dataset_id(path.stem)
         if id:
             members[id] = members.get(id, set()) | {picture for picture in found if picture}
@@ -141,9 +141,14 @@ def _splits(folder: Folder, names: Names) -> dict[Path, list[str]]:
     return datasets
 
 
+def _member(line: str, path: Path, names: Names) -> Path | None:
+    """The picture that a line of a list names, with or without its ending."""
+    return names.find(line, path.parent) or names.by_stem(Path(line).name, path.parent)
+
+
 def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError:
         return []
     return [line.strip() for line in lines if line.strip()]

@@ -118,6 +118,31 @@ def test_voc_beside_the_pictures_with_lists_at_the_root(tmp_path: Path) -> None:
     assert {name: picture.datasets for name, picture in found.items()} == {"x": ["train"], "y": ["test"]}
 
 
+def test_a_list_of_pictures_whose_names_end_in_a_number_is_one(tmp_path: Path) -> None:
+    for number in range(3):
+        photo(tmp_path / f"photo {number}.png")
+        voc(tmp_path / f"photo {number}.xml", thing("cell", 0, 0, 10, 10))
+    (tmp_path / "train.txt").write_text("photo 0\nphoto 1\n")
+    (tmp_path / "test.txt").write_text("photo 2.png\n")
+    assert [picture.datasets for picture in read(tmp_path).pictures] == [["train"], ["train"], ["test"]]
+
+
+def test_files_may_begin_with_the_mark_that_some_editors_write(tmp_path: Path) -> None:
+    mark = "\ufeff"
+    photo(tmp_path / "voc" / "a.png")
+    voc(tmp_path / "voc" / "a.xml", thing("cell", 0, 0, 10, 10))
+    (tmp_path / "voc" / "train.txt").write_text(f"{mark}a.png\n")
+    assert read(tmp_path / "voc").pictures[0].datasets == ["train"]
+    photo(tmp_path / "coco" / "a.png")
+    path = coco(tmp_path / "coco" / "train.json", [{"bbox": [0, 0, 5, 5]}])
+    path.write_text(mark + path.read_text())
+    assert [region.concept for region in regions(read(tmp_path / "coco"))] == ["cell"]
+    photo(tmp_path / "masks" / "images" / "a.png", (2, 1))
+    mask_file(tmp_path / "masks" / "masks" / "a.png", [[0, 1]])
+    (tmp_path / "masks" / "classes.txt").write_text(f"{mark}0 background\n1 cell")
+    assert [region.concept for region in regions(read(tmp_path / "masks"))] == ["cell"]
+
+
 def test_wrong_objects_are_told_and_the_others_stay(tmp_path: Path) -> None:
     photo(tmp_path / "a.png")
     voc(
