@@ -85,15 +85,15 @@ def _fitting(
             on_gpu = device.type == "cuda"
             say("quote", seconds=seconds, memory=None if on_gpu else most, gpu_memory=most if on_gpu else None,
                 micro_batch=part, source="probe")  # fmt: skip
-        least, here = wanted(1), room
+        fixed, least = max(0.0, wanted(0)), wanted(1)
     else:
-        least, here = 0.0, room
-    agreed: list[Any] = [part, least, here]
+        fixed = least = 0.0
+    agreed: list[Any] = [part, fixed, least, room]
     if ranks > 1:
         broadcast_object_list(agreed)
-    part, least, here = agreed
+    part, fixed, least, here = agreed
     if not part:
-        raise DeepFTError(_nothing_fits(values, least, here))
+        raise DeepFTError(_nothing_fits(values.get("image_size"), fixed, least, here))
     if part < asked:
         warn(
             f"batch_size = {values['batch_size']} does not fit into the memory that is free ({_words(here)}): each "
@@ -102,13 +102,16 @@ def _fitting(
     return part
 
 
-def _nothing_fits(values: dict[str, Any], least: float, room: float) -> str:
-    size = values.get("image_size")
+def _nothing_fits(size: int | list[int] | None, fixed: float, least: float, room: float) -> str:
+    """`fixed`: bytes that the network takes by itself, `least`: those with one image of this size."""
     words = f"Memory does not suffice: one image takes {_words(least)}, and {_words(room)} are free."
-    if isinstance(size, int) and room > 0:
-        smaller = int(size * math.sqrt(memory.FILLED * room / least)) // 32 * 32
-        if smaller >= 32:
-            return f"{words} image_size = {smaller} would fit with batch_size = 1."
+    left = memory.FILLED * room - fixed  # for an image
+    if size and left > 0 and least > fixed:
+        share = math.sqrt(left / (least - fixed))
+        smaller = [int(side * share) // 32 * 32 for side in (size if isinstance(size, list) else [size])]
+        if min(smaller) >= 32:
+            fits = smaller if isinstance(size, list) else smaller[0]
+            return f"{words} image_size = {fits} would fit with batch_size = 1."
     return f"{words} Take a smaller image_size or a smaller network, or end what else takes memory."
 
 

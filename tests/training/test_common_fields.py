@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import resource
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,20 @@ def test_where_nothing_fits_the_error_says_what_would(tmp_path: Path, monkeypatc
     monkeypatch.setattr(memory, "free", lambda device: 300)
     with pytest.raises(DeepFTError, match="image_size = 32 would fit with batch_size = 1"):
         run(tmp_path, image_size=64)
+
+
+@pytest.mark.parametrize(
+    ("size", "fixed", "way_out"),
+    [
+        (640, 0, "image_size = 320 would fit"),
+        ([640], 0, r"image_size = \[320\] would fit"),
+        ([1280, 640], 0, r"image_size = \[640, 320\] would fit"),
+        (640, 175, "image_size = 192 would fit"),
+        (640, 270, "a smaller network, or end what else"),  # with no image of any size
+    ],
+)
+def test_what_would_fit_is_told_of_any_form_of_a_size(size: Any, fixed: float, way_out: str) -> None:
+    assert re.search(way_out, fitting._nothing_fits(size, fixed, fixed + 1000.0, 300.0))
 
 
 def test_the_probe_measures_real_steps(tmp_path: Path) -> None:
