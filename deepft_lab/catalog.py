@@ -123,8 +123,10 @@ class Catalog:
         return [*dict.fromkeys(sources)] or [name]
 
     def _files(self) -> Iterable[Path]:
+        """Hidden ones are left out: Jupyter keeps older copies of what it edits in `.ipynb_checkpoints`."""
         for folder in self.template_folders():
-            yield from sorted(path for path in folder.rglob("*.yaml") if path.is_file())
+            found = (path for kind in ("*.yaml", "*.yml") for path in folder.rglob(kind) if path.is_file())
+            yield from sorted(p for p in found if not any(part[0] == "." for part in p.relative_to(folder).parts))
 
     def _parse(self, path: Path) -> Template | BrokenTemplate:
         try:

@@ -127,6 +127,14 @@ def test_the_first_id_on_the_path_wins(alone: Path) -> None:
     assert found.hash != Catalog().get(MOBILENET).hash
 
 
+def test_an_older_copy_that_jupyter_keeps_is_no_template(alone: Path) -> None:
+    older = alone / ".ipynb_checkpoints" / "own-checkpoint.yaml"
+    older.parent.mkdir()
+    older.write_text(copy_of(MOBILENET, id="own", summary="Before the last change."))
+    (alone / "own.yml").write_text(copy_of(MOBILENET, id="own", summary="As it is."))
+    assert Catalog([alone]).get("own").summary == "As it is."
+
+
 def test_a_file_that_changes_is_read_again(alone: Path) -> None:
     catalog = Catalog([alone])
     path = alone / "site.yaml"
