@@ -60,6 +60,8 @@ def _run(spec: job_folder.JobSpec, folder: Path, rank: int, events: EventWriter 
             result = (measure if spec.quote else train)(spec, folder, say)
     except Exception as error:  # the border: everything ends as words
         traceback.print_exc()
+        if _lost_another(error) and not (folder / "result.json").exists():
+            return 1  # how that one ended is what the job ended by, and the runner sees it
         lines = traceback.format_exc().splitlines()[-TRACE_LINES:]
         result = job_folder.Result(outcome="failed", reason=in_words(error, spec, rank), full_memory=_is_full(error))
         if (folder / "result.json").exists():
@@ -87,6 +89,11 @@ def _leave(folder: Path, result: job_folder.Result) -> None:
         checkpoints.clear(folder)  # which makes room
         job_folder.write(folder / "result.json", result)
     checkpoints.clear(folder)
+
+
+def _lost_another(error: Exception) -> bool:
+    """True where a rank waited for one that the system has ended; one that fails leaves its reason before."""
+    return isinstance(error, RuntimeError) and "gloo" in str(error) and "by peer" in str(error)
 
 
 def _is_full(error: Exception) -> bool:

@@ -10,9 +10,12 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import job_folders
+import msgspec
 import pytest
 import tiny
 from coloured import coloured
@@ -20,6 +23,8 @@ from safetensors.torch import load_file
 from test_resume import events_of
 
 from deepft_lab import spec
+from deepft_lab.lab import outcome
+from deepft_lab.lab.progress import Progress
 
 RANK = """
 import sys
@@ -32,10 +37,10 @@ sys.exit(worker.main(Path(sys.argv[1])))
 """
 
 
-def train(folder: Path, ranks: int, batch_size: int) -> None:
-    """Trains with so many real processes, as the launcher starts them."""
-    values = {**tiny.VALUES, "batch_size": batch_size}
-    job_folders.make(folder, coloured(20), coloured(7, first=1000), ranks=ranks, threads=1, **values)
+def start(folder: Path, ranks: int, batch_size: int, **values: Any) -> list[subprocess.Popen[bytes]]:
+    """So many real processes of a job, as the launcher starts them."""
+    complete = {**tiny.VALUES, "batch_size": batch_size, **values}
+    job_folders.make(folder, coloured(20), coloured(7, first=1000), ranks=ranks, threads=1, **complete)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -44,19 +49,28 @@ def train(folder: Path, ranks: int, batch_size: int) -> None:
         **os.environ, "PYTHONPATH": here, "WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    processes = [
+    return [
         subprocess.Popen(
             [sys.executable, "-c", RANK, str(folder)], env={**variables, "RANK": str(rank), "LOCAL_RANK": str(rank)}
         )
         for rank in range(ranks)
     ]
+
+
+def train(folder: Path, ranks: int, batch_size: int) -> None:
+    """Trains to the end."""
+    processes = start(folder, ranks, batch_size)
     try:
         assert [process.wait(150) for process in processes] == [0] * ranks
     finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+        end(processes)
     assert spec.read(folder / "result.json", spec.Result).outcome == "trained"
+
+
+def end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.timeout(300)
@@ -78,3 +92,23 @@ def test_two_ranks_give_the_losses_of_one_with_the_same_global_batch(tmp_path: P
     assert curves[1][0] > curves[1][-1]
     for key, tensor in weights[1].items():
         assert tensor.numpy() == pytest.approx(weights[2][key].numpy(), abs=1e-4), key
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_rank_that_the_system_ends_is_the_reason_and_not_that_the_other_misses_it(
+    tmp_path: Path, killed: int
+) -> None:
+    processes = start(tmp_path, 2, 4, num_epochs=600)
+    try:
+        while not any(event.kind == "step" for event in events_of(tmp_path)):
+            time.sleep(0.1)
+        processes[killed].kill()
+        assert processes[1 - killed].wait(60) == 1
+    finally:
+        end(processes)
+    assert not (tmp_path / "result.json").exists()
+    assert not any(event.kind == "failed" for event in events_of(tmp_path))
+    (tmp_path / "exit.json").write_bytes(msgspec.json.encode(spec.Exit(code=1, signal=9, out_of_memory=True)))
+    ended = outcome.settle(tmp_path, Progress())
+    assert ended.full_memory and "ran out of memory" in ended.reason
