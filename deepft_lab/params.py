@@ -111,17 +111,17 @@ def _check_number(field: Field, kind: str, value: Any) -> tuple[Any, str]:
         words = _range_words(field)
         return value, f"It must {'lie' if words.startswith(' between') else 'be'}{words.replace(' of ', ' ')}."
     if field.step and not _on_step(value, field.min or 0, field.step):
-        return value, f"It goes in steps of {field.step:g} from {field.min or 0:g}."
+        return value, f"It goes in steps of {field.step:.12g} from {field.min or 0:.12g}."
     return value, ""
 
 
 def _range_words(field: Field) -> str:
     if field.min is not None and field.max is not None:
-        return f" between {field.min:g} and {field.max:g}"
+        return f" between {field.min:.12g} and {field.max:.12g}"
     if field.min is not None:
-        return f" of at least {field.min:g}"
+        return f" of at least {field.min:.12g}"
     if field.max is not None:
-        return f" of at most {field.max:g}"
+        return f" of at most {field.max:.12g}"
     return ""
 
 

@@ -64,6 +64,11 @@ def test_a_number_out_of_reach_is_told_in_words_with_the_way_back() -> None:
     assert "Did you mean batch_size?" in said["batchsize"] and "per_item_lrate" in said["batchsize"]
 
 
+def test_a_long_range_is_told_to_the_last_digit() -> None:
+    seed = Field(name="seed", type="integer", default=-1, min=-1, max=2**32 - 1, help="")
+    assert params.check([seed], {"seed": -2})[1][0].reason == "It must lie between -1 and 4294967295."
+
+
 def test_a_number_too_large_for_its_steps_is_a_fault_and_a_large_whole_number_is_whole() -> None:
     stepped = Field(name="share", type="number", default=0.1, step=0.001, help="")
     assert params.check([stepped], {"share": 1e308})[1]

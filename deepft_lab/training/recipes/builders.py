@@ -31,9 +31,11 @@ No torch here. What people write in a form only names such builders; it is never
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -89,7 +91,20 @@ def function(kind: str, name: str) -> Callable[..., Any] | None:
 
 
 def _entries() -> dict[str, EntryPoint]:
+    return _installed(tuple((path, _changed(path)) for path in sys.path))
+
+
+@functools.lru_cache(maxsize=1)
+def _installed(places: tuple[tuple[str, int], ...]) -> dict[str, EntryPoint]:
+    """Looked for again when a folder of `places` has changed: it takes a look into every installed package."""
     return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _changed(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
 
 
 @functools.lru_cache(maxsize=256)
