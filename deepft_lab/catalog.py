@@ -79,7 +79,11 @@ class Catalog:
             if Path(broken.origin).stem == name:
                 raise TemplateError(f"The template file {broken.origin} cannot be used.", broken.faults)
         known = ", ".join(template.id for template in listed.templates) or "none"
-        raise NotFound(f"There is no template {name!r}. Known are: {known}.")
+        unusable = ", ".join(file.origin for file in listed.broken)
+        raise NotFound(
+            f"There is no template {name!r}. Known are: {known}."
+            + (f" These files cannot be used, `jupyter deepft doctor` says why: {unusable}." if unusable else "")
+        )
 
     def find_weights(self, template: Template, values: Mapping[str, Any]) -> Path | None:
         """The file of the pretrained weights that `values` choose; None where they choose none.

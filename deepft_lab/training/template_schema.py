@@ -13,7 +13,7 @@ import msgspec
 
 from deepft_lab.records import Field, Template
 from deepft_lab.spec import write_whole
-from deepft_lab.training.recipes import RECIPES
+from deepft_lab.training.recipes import RECIPES, agreement
 
 PATH = Path(__file__).parents[2] / "templates" / "template.schema.json"
 _GIVEN_BY_US = ("origin", "hash")
@@ -28,6 +28,7 @@ def schema() -> dict[str, Any]:
     template["properties"]["type"] = {"enum": sorted(RECIPES)}
     template["properties"]["recipe"] = {"type": "object"}
     template["additionalProperties"] = parts["Field"]["additionalProperties"] = False
+    parts["Field"]["properties"]["name"]["enum"] = sorted({*agreement.KNOWN, "image_size"})
     by_type = [
         {
             "if": {"properties": {"type": {"const": model_type}}, "required": ["type"]},

@@ -120,6 +120,12 @@ def test_a_broken_file_is_listed_with_all_its_faults_and_hides_nothing(alone: Pa
         Catalog([alone]).get("broken")
 
 
+def test_a_template_whose_file_was_spoilt_is_answered_with_the_file(alone: Path) -> None:
+    (alone / "site.yaml").write_text(copy_of(MOBILENET, id="blue-stain", summary=7))
+    with pytest.raises(NotFound, match=r"site\.yaml"):
+        Catalog([alone]).get("blue-stain")
+
+
 def test_the_first_id_on_the_path_wins(alone: Path) -> None:
     (alone / "own.yaml").write_text(copy_of(MOBILENET, summary="Our own."))
     found = Catalog([alone]).get(MOBILENET)

@@ -79,6 +79,7 @@ def test_an_editor_accepts_every_template_of_the_project(validator: Any) -> None
         (["type"], "visual-dreamer"),
         (["fields", 0, "type"], "colour"),
         (["fields", 0, "surprise"], 1),
+        (["fields", -1, "name"], "warmup_ration"),
         (["recipe", "network"], "os.system"),
         (["recipe", "augment", "colour"], 2),
         (["recipe", "optimizer", "surprise"], 1),

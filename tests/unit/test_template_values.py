@@ -36,6 +36,7 @@ def test_sizes_are_one_value_or_two(lab: Lab) -> None:
         ("detector-retinanet", {"anchor_ratios": []}, "anchor_ratios", "one ratio at least"),
         ("detector-yolof", {"image_size": [512, 512]}, "image_size", "keep_aspect_ratio"),
         ("detector-faster-rcnn", {"random_resize_upper": [640, 700, 800]}, "random_resize_upper", "or two"),
+        ("detector-faster-rcnn", {"random_resize_lower": [700]}, "random_resize_upper", "below the lower one, [700]"),
         ("classifier-resnet50", {"image_size": 31}, "image_size", "at least 32"),
         ("classifier-embednorm", {"image_size": 64}, "image_size", "inception_v3 needs at least 75"),
         ("classifier-advanced", {"image_size": 64, "config": "backbone: {name: inception_v3}"}, "image_size", "75"),
@@ -54,6 +55,7 @@ def test_what_no_network_takes_is_a_fault_of_the_form(
     ("template", "values"),
     [
         ("detector-yolof", {"image_size": [512, 384], "keep_aspect_ratio": False}),
+        ("detector-faster-rcnn", {"random_resize_lower": [480], "random_resize_upper": [800, 1200]}),
         ("classifier-vit-dinov2", {"image_size": 32}),
         ("transfer-linear", {"image_size": 32, "base_model": "own/v1"}),
         ("classifier-advanced", {"pretrained_weights": "config"}),

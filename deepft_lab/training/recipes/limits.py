@@ -41,6 +41,10 @@ def _of_sizes(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
         sides = values.get(name)
         if isinstance(sides, list) and (len(sides) > 2 or (name == "image_size" and not sides)):
             yield Fault(name, sides, "It has one value, the shorter side, or two: width and height.")
+    low, high = (values.get(name) or size for name in _SIZES[1:])
+    if isinstance(low, list) and isinstance(high, list) and _crossed(low, high):
+        reason = f"The upper end is below the lower one, {low}; an end that is left empty is the image size."
+        yield Fault("random_resize_upper", high, reason)
     if isinstance(plan, Detector) and isinstance(size, list):
         if values.get("keep_aspect_ratio") and len(size) == 2:
             reason = "With keep_aspect_ratio it has one value, the shorter side. Turn that off to give two."
@@ -55,6 +59,12 @@ def _of_sizes(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
         sides = size if isinstance(size, list) else [size]
         if any(isinstance(side, (int, float)) and side < least for side in sides):
             yield Fault("image_size", size, f"{network} needs at least {least} pixels.")
+
+
+def _crossed(low: list[int], high: list[int]) -> bool:
+    """Whether one of the sides is larger at the lower end; a single value is that of both."""
+    both = zip(low * (3 - len(low)), high * (3 - len(high)), strict=False)
+    return any(lower > upper for lower, upper in both)
 
 
 def _of_weights(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
