@@ -29,7 +29,7 @@ from deepft_lab.training.averaging import Average
 from deepft_lab.training.evaluation import Evaluation
 from deepft_lab.training.fitting import fit
 from deepft_lab.training.gradients import Gradients
-from deepft_lab.training.losses import Losses, NotFinite
+from deepft_lab.training.losses import Losses, NotFinite, check_weights
 from deepft_lab.training.preparing import Preparing
 from deepft_lab.training.progress import Progress, since_launch
 from deepft_lab.training.signals import asked
@@ -178,6 +178,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     def save() -> None:
         """Writes the state of the run; a full disk is a warning, and the state before stays."""
         begun = time.monotonic()
+        check_weights(bare, run.step)
         run.total_loss, run.micro_batch = losses.total, gradients.micro_batch
         fault = states.write(run, bare, optimizer, accelerator, average) if accelerator.is_main_process else ""
         if fault:
@@ -250,6 +251,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
             losses.check()
             if stopping and run.best is not None and run.in_epoch < len(order):
                 break  # the best of the finished epochs stands
+            check_weights(bare, run.step)
 
             # Evaluate, and keep the best.
             evaluation_started = time.monotonic()
@@ -351,7 +353,7 @@ def _not_finite(error: NotFinite, run: Run, order: data.TrainingOrder, examples:
         inputs += [examples.entries[key[0]].input for key in next(islice(iter(mine), place, None))]
     named = ", ".join(inputs[:_NAMED]) + (f" and {len(inputs) - _NAMED} more" if len(inputs) > _NAMED else "")
     return (
-        f"The loss is {error.loss} at step {error.step} (epoch {run.epoch}, learning rate {lrate:g}, inputs {named}): "
+        f"{error.what} at step {error.step} (epoch {run.epoch}, learning rate {lrate:g}, inputs {named}): "
         "training has come apart. Try a smaller per_item_lrate, or a longer warm-up; look at these inputs."
     )
 

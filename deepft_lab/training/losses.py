@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class NotFinite(ArithmeticError):
-    """The loss of a step is no number. `step` is the first such step, `loss` what it was."""
+    """The loss of a step is no number: `step` is the first such step, `what` says what it was.
 
-    def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"The loss is {loss} at step {step}.")
-        self.step, self.loss = step, loss
+    Or its loss was one and its gradients were none, which are weights before there is another loss.
+    """
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(f"{what} at step {step}")
+        self.step, self.what = step, what
 
 
 class Losses:
@@ -37,7 +40,7 @@ class Losses:
         self._total += loss
         if not self._watched:
             if not math.isfinite(float(loss)):
-                raise NotFinite(step, float(loss))
+                raise NotFinite(step, f"The loss is {float(loss)}")
             return
         first = ~torch.isfinite(loss) & (self._bad_step == 0)
         self._bad_loss = torch.where(first, loss, self._bad_loss)
@@ -45,7 +48,7 @@ class Losses:
 
     def check(self) -> None:
         if self._watched and (step := int(self._bad_step)):
-            raise NotFinite(step, float(self._bad_loss))
+            raise NotFinite(step, f"The loss is {float(self._bad_loss)}")
 
     @property
     def total(self) -> float:
@@ -54,3 +57,10 @@ class Losses:
     @property
     def mean(self) -> float:
         return self.total / max(self.count, 1)
+
+
+def check_weights(model: nn.Module, step: int) -> None:
+    """Raises NotFinite where the step before has left weights that are no numbers: they are not to be kept."""
+    found = [parameter.isfinite().all() for parameter in model.parameters()]
+    if found and not bool(torch.stack(found).all()):
+        raise NotFinite(step, "The gradients are no numbers")

@@ -307,6 +307,29 @@ def test_a_loss_that_is_no_number_names_its_step_and_inputs_and_the_best_is_kept
     assert checkpoints.read_card(tmp_path / "model").best_epoch == 1
 
 
+@pytest.mark.parametrize("lost", [5, 4])  # the last step of the run; one after which its state is written
+def test_weights_that_are_lost_with_a_sound_loss_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    of = gradients.Gradients.of
+
+    def lose(self: gradients.Gradients, batch: Any, step: int) -> Tensor:
+        loss = of(self, batch, step)
+        if step == lost:
+            next(p for p in self.model.parameters() if p.grad is not None).grad.fill_(float("nan"))  # type: ignore[union-attr]
+        return loss
+
+    monkeypatch.setattr(gradients.Gradients, "of", lose)
+    monkeypatch.setattr(state.States, "due", property(lambda self: True))
+    with pytest.raises(
+        DeepFTError, match=rf"The gradients are no numbers at step {lost + 1} \(epoch 2.*epoch 1, is kept"
+    ):
+        run(tmp_path, num_epochs=2)
+    kept = torch.load(tmp_path / spec.CHECKPOINT, weights_only=True)
+    assert kept["run"]["step"] == lost and all(tensor.isfinite().all() for tensor in kept["model"].values())
+    assert all(tensor.isfinite().all() for tensor in weights(tmp_path).values())
+
+
 def test_a_full_disk_at_a_checkpoint_is_a_warning_and_the_state_before_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
