@@ -44,7 +44,7 @@ def read(folder: Folder) -> Reading:
             reading.faults.append((str(path), f"The picture {picture} has an annotation already: {sources[picture]}."))
         else:
             sources[picture] = path
-    datasets = _splits(folder, names)
+    datasets = _splits(folder, names, reading)
     for picture in pictures:
         found = Annotated(folder.root / picture, datasets.get(picture, []))
         if picture in sources:
@@ -118,7 +118,7 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _splits(folder: Folder, names: Names) -> dict[Path, list[str]]:
+def _splits(folder: Folder, names: Names, reading: Reading) -> dict[Path, list[str]]:
     """The datasets of each picture."""
     main = [path for path in folder.of(".txt") if [part.lower() for part in path.parts[-3:-1]] == ["imagesets", "main"]]
     lists = main or [path for path in folder.of(".txt") if path.stem.lower() in SPLITS]
@@ -128,6 +128,9 @@ def _splits(folder: Folder, names: Names) -> dict[Path, list[str]]:
         if any(line.split()[1:] in (["-1"], ["0"], ["1"]) and picture is None for line, picture in lines.items()):
             continue  # which pictures bear one class
         found = set(lines.values())
+        if lost := [line for line, picture in lines.items() if picture is None]:
+            words = f"{len(lost)} of {len(lines)} lines name no picture below the folder, such as {lost[0][:200]!r}"
+            reading.warnings.append(f"{path}: {words}.")
         id = dataset_id(path.stem)
         if id:
             members[id] = members.get(id, set()) | {picture for picture in found if picture}

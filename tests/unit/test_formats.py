@@ -127,6 +127,15 @@ def test_a_list_of_pictures_whose_names_end_in_a_number_is_one(tmp_path: Path) -
     assert [picture.datasets for picture in read(tmp_path).pictures] == [["train"], ["train"], ["test"]]
 
 
+def test_a_list_that_names_no_picture_is_told(tmp_path: Path) -> None:
+    photo(tmp_path / "a.png")
+    voc(tmp_path / "a.xml", thing("cell", 0, 0, 10, 10))
+    (tmp_path / "train.txt").write_text("a\nb\nc.png\n")
+    (tmp_path / "test.txt").write_text("a.png\n")
+    said = read(tmp_path).warnings
+    assert said == ["train.txt: 2 of 3 lines name no picture below the folder, such as 'b'."]
+
+
 def test_files_may_begin_with_the_mark_that_some_editors_write(tmp_path: Path) -> None:
     mark = "\ufeff"
     photo(tmp_path / "voc" / "a.png")
