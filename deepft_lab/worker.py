@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -19,6 +20,7 @@ from deepft_lab.events import EventWriter
 
 TRACE_LINES = 20
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FROM_A_LOADER = re.compile(r"^Caught \w+ in DataLoader .*\n\S+: ", re.DOTALL)  # torch's, before the words
 
 
 def main(folder: Path) -> int:
@@ -104,7 +106,7 @@ def _is_full(error: Exception) -> bool:
 def in_words(error: Exception, spec: job_folder.JobSpec, rank: int = 0) -> str:
     """Why the job failed, and what to do next."""
     if isinstance(error, DeepFTError):
-        reason = error.message
+        reason = FROM_A_LOADER.sub("", error.message).strip()
     elif type(error).__name__ == "OutOfMemoryError":
         reason = (
             f"The GPU's memory is full with batch_size = {spec.values.get('batch_size')} and "
