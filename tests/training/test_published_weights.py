@@ -91,6 +91,20 @@ def test_normalisation_is_that_of_the_weights(entry: str) -> None:
                 assert recipes.settled(plan, values).mean == pytest.approx(wanted.mean), template
 
 
+def test_a_template_states_the_licences_of_the_files_of_timm() -> None:
+    asked = 0
+    for template in Catalog().list().templates:
+        plan = recipes.read(template.recipe, template.type)
+        sets = [plan.weights, *(variant.weights for variant in plan.variants.values())]
+        for repository in {choice.huggingface for choices in sets for choice in choices.values()}:
+            if repository.startswith("timm/"):
+                licence = timm.get_pretrained_cfg(repository.removeprefix("timm/")).license
+                opening = Path(template.origin).read_text().partition("\nid: ")[0].lower()
+                assert licence in template.licence.weights.lower() and licence in opening, (template.id, repository)
+                asked += 1
+    assert asked > 25
+
+
 def test_torchvisions_convnext_computes_the_same_under_timms_keys() -> None:
     theirs = models.convnext_tiny(num_classes=4).eval()
     ours = architectures.find("convnext_tiny").build(4).eval()
