@@ -8,8 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from deepft_lab import records
-from deepft_lab.client import shown
+from deepft_lab.client import parameters, shown
 from deepft_lab.client.model import Model
+from deepft_lab.client.parameters import ParameterFile
 from deepft_lab.client.table import Table
 from deepft_lab.client.upload import Progress, Sources, UploadReport, upload
 from deepft_lab.client.values import sendable
@@ -209,23 +210,28 @@ class App:
     def create_model(
         self,
         id: str,
-        type: str = "visual-classifier",
+        type: str | None = None,
         template: str | None = None,
         concepts: Sequence[str] | None = None,
         description: str = "",
+        *,
+        params: ParameterFile | None = None,
         **values: Any,
     ) -> Model:
         """Creates a model. Further keywords are hyperparameters of the template; every wrong one is told at once.
 
-        No template: the recommended one of the type. No concepts: all of the app, taken when training starts.
+        No type: a visual-classifier. No template: the recommended one of the type. No concepts: all of the app, taken
+        when training starts. `params`: a YAML file (of `Model.save_params`, or of Clarifai's SDK) that says all this;
+        what is given beside it counts before it.
         """
+        said = parameters.read(params)
         body = records.CreateModel(
             id=id,
-            type=type,
-            template=template,
+            type=type or said.type or "visual-classifier",
+            template=template or said.template,
             description=description,
-            concepts=None if concepts is None else _names(concepts),
-            values=sendable(values),
+            concepts=said.concepts if concepts is None else _names(concepts),
+            values=said.values | sendable(values),
         )
         return Model(self, self.call("create_model", body=body))
 

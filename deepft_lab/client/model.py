@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepft_lab import records
-from deepft_lab.client import shown
+from deepft_lab.client import parameters, shown
+from deepft_lab.client.parameters import ParameterFile
 from deepft_lab.client.quote import Quote, measured
 from deepft_lab.client.table import Table
 from deepft_lab.client.values import sendable
 from deepft_lab.client.version import Version
+from deepft_lab.errors import InvalidParams
+from deepft_lab.records import Fault
 
 if TYPE_CHECKING:
     from deepft_lab.client.app import App
@@ -57,9 +62,23 @@ class Model:
         """Every hyperparameter with its value."""
         return dict(self.refresh().record.values)
 
-    def update_params(self, **values: Any) -> Model:
-        """Changes hyperparameters; the others stay. Raises InvalidParams with every fault."""
-        self.record = self.call("update_model", body=records.UpdateModel(values=sendable(values)))
+    def save_params(self, path: str | os.PathLike[str]) -> Path:
+        """Writes type, template, concepts and values as YAML, for `create_model(params=...)` and `update_params`."""
+        return parameters.write(path, self)
+
+    def update_params(self, file: ParameterFile | None = None, /, **values: Any) -> Model:
+        """Changes hyperparameters; the others stay. Raises InvalidParams with every fault.
+
+        `file`: a YAML file as `save_params` writes it (or Clarifai's SDK); its template and concepts are taken too.
+        """
+        said = parameters.read(file)
+        if said.type not in (None, self.type):
+            reason = f"The model {self.id} is a {self.type}, and its type stays: create another one."
+            raise InvalidParams(f"type = {said.type}: {reason}", [Fault("type", said.type, reason)])
+        body = records.UpdateModel(
+            template=said.template, concepts=said.concepts, values=said.values | sendable(values)
+        )
+        self.record = self.call("update_model", body=body)
         return self
 
     def update(
