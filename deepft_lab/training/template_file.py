@@ -100,10 +100,7 @@ def _field_faults(fields: Any) -> list[Fault]:
         if not own:
             field = msgspec.convert(item, Field)
             _, reasons = params.check([field], {})
-            own = [
-                Fault(f"{place}.default", field.default, fault.reason + checking.hint(field.default))
-                for fault in reasons
-            ]
+            own = [Fault(f"{place}.default", field.default, fault.reason) for fault in reasons]
             if field.name in seen:
                 own.append(Fault(place, field.name, "The name stands twice."))
             seen.add(field.name)

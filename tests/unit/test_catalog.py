@@ -101,7 +101,7 @@ def test_a_broken_file_is_listed_with_all_its_faults_and_hides_nothing(alone: Pa
     del faulty["summary"]
     faulty["fields"][0]["default"] = 7
     faulty["fields"][1]["type"] = "colour"
-    faulty["fields"][3]["default"] = "1e-5"
+    faulty["fields"][3]["default"] = "small"
     faulty["recipe"]["architecture"] = "os.system"
     faulty["recipe"]["loss"] = {"exclusive": "hinge"}
     faulty["fields"] = [field for field in faulty["fields"] if field["name"] != "num_epochs"]
@@ -114,7 +114,6 @@ def test_a_broken_file_is_listed_with_all_its_faults_and_hides_nothing(alone: Pa
         "id", "surprise", "summary", "fields.image_size.default", "fields.batch_size.type",
         "fields.per_item_lrate.default", "recipe.architecture", "recipe.loss.exclusive", "fields.num_epochs",
     }  # fmt: skip
-    assert "1.0e-5" in next(f.reason for f in broken["broken.yaml"] if f.field == "fields.per_item_lrate.default")
     assert len(broken["nonsense.yaml"]) == 1
     with pytest.raises(TemplateError, match=r"broken\.yaml"):
         Catalog([alone]).get("broken")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import functools
 import math
-import re
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -97,7 +96,7 @@ def of_value(path: str, kind: Any, value: Any) -> list[Fault]:
             words = f"It is one of {', '.join(known)}"
         if "matching regex" in words:
             words = "It is a name of letters, digits and `_`, `.`, `+`, `-`: no path, and no address"
-        return [Fault(path + inner.rstrip("`"), value, f"{words}.{hint(value)}")]
+        return [Fault(path + inner.rstrip("`"), value, f"{words}.")]
     return []
 
 
@@ -132,13 +131,3 @@ def of_unknown(path: str, key: Any, value: Any, hints: dict[str, Any]) -> Fault:
     meant = f" Did you mean {close[0]}?" if close else ""
     place = f"{path}.{key}" if path else str(key)
     return Fault(place, value, f"There is no such key here.{meant} Known are: {', '.join(hints)}.")
-
-
-def hint(value: Any) -> str:
-    """YAML reads 1e-4 as a text; the most common slip deserves its way out."""
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE):
-        mantissa, exponent = value.lower().split("e")
-        return (
-            f" YAML takes {value} for a text: write {mantissa}.0e{exponent if exponent[0] in '+-' else '+' + exponent}."
-        )
-    return ""

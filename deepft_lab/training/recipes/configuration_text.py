@@ -1,7 +1,11 @@
-"""YAML of people, as plain data: templates and configurations. No aliases, no doubled keys, no tags. No torch."""
+"""YAML of people, as plain data: templates, configurations, parameter files. No aliases, no doubled keys, no tags.
+
+No torch.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -30,6 +34,12 @@ class _Plain(yaml.SafeLoader):
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
+
+
+# PyYAML takes 1e-4 for a text, since YAML 1.1 wants 1.0e-4; to people, and to YAML 1.2, it is a number.
+_Plain.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+|\d*\.\d+|\d+\.)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def plain(text: str | bytes) -> Any:
