@@ -25,14 +25,18 @@ USABLE: dict[str, frozenset[str]] = {
 
 def mark(examples: list[Example], type: str) -> tuple[list[Example], int]:
     """Examples whose labels say which concepts have a region that the type can use; and how many inputs bear a
-    positive label of a concept without any region of it."""
+    positive label of a concept without any region of it.
+
+    A point says that its concept is there, but not how far it reaches: as a label does.
+    """
     usable = USABLE[type]
     marked, unlocated = [], 0
     for example in examples:
         found = {r.concept for r in example.regions if r.kind in usable and not r.ignored}
-        anywhere = {r.concept for r in example.regions}
-        undrawn = [concept for concept in example.positives() if concept not in anywhere]
-        unlocated += bool(undrawn)
+        anywhere = {r.concept for r in example.regions if r.kind != "point"}
+        pointed = {r.concept for r in example.regions if r.kind == "point" and r.concept and not r.ignored}
+        undrawn = [concept for concept in sorted({*example.positives(), *pointed}) if concept not in anywhere]
+        unlocated += not pointed.issuperset(undrawn)
         labels = dict.fromkeys(sorted(found), 1)
         marked.append(msgspec.structs.replace(example, labels=labels, undrawn=undrawn))
     return marked, unlocated

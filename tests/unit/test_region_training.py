@@ -64,6 +64,18 @@ def test_a_detector_takes_every_region_through_its_box(desk: Desk) -> None:
     assert any("point" in warning for warning in version.warnings)
 
 
+def test_what_a_point_alone_shows_is_not_taken_for_absent(desk: Desk) -> None:
+    one, two, three = desk.photos("", 3, dataset="train")
+    put(desk, one, box("ant"), box("bee"))
+    put(desk, two, box("ant"), Region(kind="point", concept="bee", box=(0.5, 0.5, 0.5, 0.5)))
+    put(desk, three, box("bee"), Region(kind="point", concept="bee", box=(0.5, 0.5, 0.5, 0.5)))
+    new_model(desk, "visual-detector")
+    version = desk.begin_training(dataset="train", validation=0.0)
+    found = entries(desk, version)
+    assert found[two].labels == {"ant": 1, "bee": 1} and [region.concept for region in found[two].regions] == ["ant"]
+    assert found[three].labels == {"bee": 1} and not any("labelled" in warning for warning in version.warnings)
+
+
 def test_inputs_of_a_dataset_without_regions_train_as_empty_ones(desk: Desk) -> None:
     one, two, three = desk.photos("", 3, dataset="train")
     put(desk, one, box("ant"))
