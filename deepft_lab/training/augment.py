@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy
@@ -105,9 +106,15 @@ def normalise(pixels: Tensor, mean: Sequence[float], deviation: Sequence[float])
     """
     count, channels, height, width = pixels.shape
     rows = pixels.permute(0, 2, 3, 1).reshape(count, height, width * channels).float()
-    rows.sub_(torch.tensor(mean, device=pixels.device).mul_(255).repeat(width))
-    rows.div_(torch.tensor(deviation, device=pixels.device).mul_(255).repeat(width))
+    rows.sub_(_row(tuple(mean), width, pixels.device))
+    rows.div_(_row(tuple(deviation), width, pixels.device))
     return rows.view(count, height, width, channels).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=64)
+def _row(channels: tuple[float, ...], width: int, device: torch.device) -> Tensor:
+    """A value of each channel for each pixel of a row. Kept: a GPU would wait for its copy in every step."""
+    return torch.tensor(channels, device=device).mul_(255).repeat(width)
 
 
 def mix(

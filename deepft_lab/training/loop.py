@@ -55,7 +55,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     rank, ranks, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     torch.manual_seed(spec.seed)  # all ranks begin with the same network
     torch.set_flush_denormal(True)
-    torch.backends.cudnn.benchmark = on_gpu
+    torch.backends.cudnn.benchmark = on_gpu and task.one_size
     states = States(folder)
     left = states.read(ranks)
     run, tensors = left or (Run(ranks=ranks), None)

@@ -60,7 +60,8 @@ class Deformable(nn.Module):
         for level, (own, (height, wide)) in enumerate(zip(values, shapes, strict=True)):
             seen = own.view(count, height, wide, HEADS, -1).permute(0, 3, 4, 1, 2).flatten(0, 1)
             where = points[:, :, :, level].permute(0, 2, 1, 3, 4).flatten(0, 1)
-            read = functional.grid_sample(seen, where.to(seen.dtype), mode="bilinear", align_corners=False)
+            # In float32 whatever the precision: bfloat16 tells no more than 256 places of a map apart.
+            read = functional.grid_sample(seen.float(), where.float(), mode="bilinear", align_corners=False)
             share = weights[:, :, :, level].permute(0, 2, 1, 3).flatten(0, 1)[:, None]
             part = (read * share).sum(-1)
             total = part if total is None else total + part

@@ -31,6 +31,7 @@ class Detect(Task):
     """Trains boxes. Learning rates, sizes and anchors follow from the recipe, the values and the training boxes."""
 
     plan: Detector
+    one_size = False
 
     def __init__(self, plan: Any, values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool) -> None:
         super().__init__(_with_values(plan, values), values, concepts, exclusive=exclusive)
