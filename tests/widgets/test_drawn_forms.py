@@ -91,3 +91,12 @@ def _version(app: Any, id: str, **given: Any) -> records.ModelVersion:
         "best_epoch": 1, "best_metric": "accuracy", "warnings": [], "last_seq": 1,
     }  # fmt: skip
     return records.ModelVersion(**values | given)
+
+
+def test_the_form_says_by_which_metric_the_checkpoint_is_kept(app: Any, mount: Open) -> None:
+    page = mount("modelForm", target_of(app))
+    kept = page.get_by_test_id("train-kept")
+    for type, metric in (("visual-classifier", "ROC AUC"), ("visual-detector", "mAP"), ("visual-segmenter", "mIoU")):
+        page.get_by_test_id(f"type-{type}").check()
+        expect(kept).to_be_visible()
+        expect(kept).to_contain_text(metric)

@@ -1,5 +1,5 @@
 /** What to train on: a dataset, and what validates. */
-import type { App, Dataset, Train } from '../api';
+import type { App, Dataset, Template, Train } from '../api';
 import { labelled, select, setOptions, textInput } from '../controls';
 import { fill, h } from '../dom';
 import { plural } from '../format';
@@ -13,6 +13,8 @@ export interface TrainingChoice {
   /** How many inputs will train, as far as is known. */
   readonly examples: number | null;
   setDatasets(app: App, datasets: Dataset[]): void;
+  /** Says what validation is for with this template: the metric by which a checkpoint is kept. */
+  setTemplate(template: Template): void;
 }
 
 const DEFAULT_FRACTION = 0.2; // where the template decides; only to estimate steps
@@ -32,6 +34,7 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
   });
   const fault = h('span', { class: 'dft-fault', role: 'alert', hidden: true });
   const note = h('p', { class: 'dft-help' });
+  const kept = h('p', { class: 'dft-help', 'data-testid': 'train-kept' });
   const fractionRow = h(
     'span',
     { class: 'dft-row' },
@@ -45,6 +48,7 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
     labelled('Dataset', dataset, { title: 'What the version trains on; it is frozen when training starts' }),
     labelled('Validation', validation, { title: 'What chooses the best checkpoint; never trained on' }),
     fractionRow,
+    kept,
     note,
   );
 
@@ -121,6 +125,9 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
       return peek();
     },
     peek,
+    setTemplate(template) {
+      kept.textContent = template.fields.find((field) => field.name === 'validation')?.help ?? '';
+    },
     setDatasets(next, all) {
       app = next;
       datasets = all;

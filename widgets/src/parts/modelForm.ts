@@ -32,16 +32,17 @@ export function modelForm(host: HTMLElement, context: Context, target: ModelForm
     onChange: () => changed(),
     versions: () => trainedVersions(client, target),
   });
-  const cards = templateCards({
-    choose: (template) => {
-      fields.setTemplate(template);
-      changed();
-    },
-    refresh: () => refreshTemplates(),
-  });
   const training = trainingChoice(() => {
     fields.setExamples(training.examples);
     changed();
+  });
+  const cards = templateCards({
+    choose: (template) => {
+      fields.setTemplate(template);
+      training.setTemplate(template);
+      changed();
+    },
+    refresh: () => refreshTemplates(),
   });
   const python = codeView('Show as Python', 'show-python');
   const outcome = h('div', { 'aria-live': 'polite' });
