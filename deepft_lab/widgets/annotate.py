@@ -41,12 +41,38 @@ class AnnotationPanel(Bundled, ipywidgets.VBox):
         self.app = app
         self._queue = AnnotationQueue(app, filter)
         self._labeller = labeller
+        self._passed: list[tuple[Input, bool]] = []  # shown before, the last one last, and whether it was answered
         self._status = ipywidgets.Label()
+        self._back = ipywidgets.Button(
+            description="Back",
+            icon="undo",
+            tooltip="Shows the last picture again (Backspace)",
+            layout={"width": "auto"},
+        )
+        self._back.on_click(lambda _: self._undone())
         keys = _Keys(layout={"display": "none"})
         keys.on_msg(lambda _, message, __: self._labeller.press(str(message.get("key", ""))))
-        super().__init__([self._status, labeller, *map(ipywidgets.Label, hints), keys])
+        super().__init__([self._status, self._back, labeller, *map(ipywidgets.Label, hints), keys])
         self.add_class("deepft-annotate")
         self._advance()
+
+    def _pass(self, input: Input, answer: dict[str, Any] | None) -> None:
+        """An input is done with. `answer` is what `value` says of it; None where it was skipped."""
+        self._passed.append((input, answer is not None))
+        if answer is not None:
+            self.value = [*self.value, answer]
+        self._advance()
+
+    def _return(self) -> None:
+        """Shows what was passed last again; `value` no longer tells of it."""
+        before, answered = self._passed.pop()
+        if answered:
+            self.value = self.value[:-1]
+        self._show_or_say(self._queue.backward(before))
+
+    def _undone(self) -> None:
+        """Nothing is left to take back in the picture that is shown."""
+        raise NotImplementedError
 
     def _advance(self) -> None:
         try:
@@ -61,6 +87,7 @@ class AnnotationPanel(Bundled, ipywidgets.VBox):
             self._status.value = error.message
 
     def _show(self, input: Input | None) -> None:
+        self._back.layout.display = None if input is None and self._passed else "none"
         if input is None:
             self._labeller.layout.display = "none"
             self._status.value = f"That was the last input. {self._counted()}"
@@ -98,7 +125,6 @@ class AnnotatePanel(AnnotationPanel):
     value: Any = traitlets.List(help="Answers given here, oldest first: {input, name, concepts}.")
 
     def __init__(self, app: App, *, several: bool = False, concepts: list[str] | None = None, **filter: Any) -> None:
-        self._answers: list[Input] = []
         options = concepts if concepts is not None else [concept.name for concept in app.concepts()]
         labeller = SeveralConcepts if several else OneConcept
         answers = "1 to 0 choose, Enter submits" if several else "1 to 0 answer"
@@ -112,25 +138,23 @@ class AnnotatePanel(AnnotationPanel):
         if current is None:
             return
         if self._save(current, concepts):
-            self._answers.append(current)
-            self.value = [*self.value, {"input": current.id, "name": current.name, "concepts": concepts}]
-            self._advance()
+            self._pass(current, {"input": current.id, "name": current.name, "concepts": concepts})
 
     def _skipped(self) -> None:
         if self._queue.current is not None:
-            self._advance()
+            self._pass(self._queue.current, None)
 
     def _undone(self) -> None:
-        if not self._answers:
+        """Takes the last answer back; a picture that was skipped is only shown again."""
+        if not self._passed:
             return
-        before = self._answers[-1]
-        now = set(self.value[-1]["concepts"])
+        before, answered = self._passed[-1]
+        now = set(self.value[-1]["concepts"]) if answered else set()
         positive = [label.concept for label in before.labels if label.positive]
         negative = [label.concept for label in before.labels if not label.positive]
-        if self._annotate(before, positive, negative, sorted(now - {label.concept for label in before.labels})):
-            self._answers.pop()
-            self.value = self.value[:-1]
-            self._show(self._queue.backward(before))
+        gone = sorted(now - {label.concept for label in before.labels})
+        if not answered or self._annotate(before, positive, negative, gone):
+            self._return()
 
     # -- what comes of it --
 

@@ -37,7 +37,6 @@ class RegionPanel(AnnotationPanel):
         if kind not in KINDS:
             raise InvalidRequest(f"There is no annotator of the kind {kind!r}; there is class, {', '.join(KINDS)}.")
         self.shape = kind
-        self._done: list[Input] = []
         self._drafts: dict[str, Sketch] = {}
         options = concepts if concepts is not None else [concept.name for concept in app.concepts()]
         annotator = RegionAnnotator(kind, options, self._submitted, self._skipped, self._undone)
@@ -67,9 +66,7 @@ class RegionPanel(AnnotationPanel):
             self._status.value = f"{current.name} was not saved: {error.message}"
             return
         self._drafts.pop(current.id, None)
-        self._done.append(current)
-        self.value = [*self.value, {"input": current.id, "name": current.name, "regions": regions}]
-        self._advance()
+        self._pass(current, {"input": current.id, "name": current.name, "regions": regions})
 
     def _save(self, input: Input, added: list[Any], removed: list[int]) -> list[Any]:
         """The input's regions of this kind, as they are then."""
@@ -82,15 +79,13 @@ class RegionPanel(AnnotationPanel):
     def _skipped(self) -> None:
         if self._queue.current is not None:
             self._keep_draft()
-            self._advance()
+            self._pass(self._queue.current, None)
 
     def _undone(self) -> None:
-        """Nothing is left to take back here: the picture that was submitted before is shown again, to be changed."""
-        if self._done:
+        """The picture that was submitted or skipped before is shown again, to be changed."""
+        if self._passed:
             self._keep_draft()
-            before = self._done.pop()
-            self.value = self.value[:-1]
-            self._show_or_say(self._queue.backward(before))
+            self._return()
 
     def _keep_draft(self) -> None:
         current, sketch = self._queue.current, self._labeller.canvas.sketch
@@ -98,6 +93,11 @@ class RegionPanel(AnnotationPanel):
             self._drafts[current.id] = sketch
 
     # -- what comes of it --
+
+    def _show(self, input: Input | None) -> None:
+        if input is None:  # no key changes what cannot be seen
+            self._labeller.canvas.init_empty_data()
+        super()._show(input)
 
     def _display(self, input: Input) -> str:
         # Asked for anew: another tab may have drawn meanwhile, and a page has large shapes without their corners.

@@ -40,7 +40,8 @@ class RegionAnnotator(Annotator):
         self.event_watcher.close()
         self.children = [child for child in self.children if child is not self.event_watcher]
         self.all_controls.layout.width = "auto"
-        self.canvas.layout.max_width = "100%"
+        # At its own size: stretched to the cell, a portrait would be higher than the window.
+        self.canvas.layout.max_width, self.canvas.layout.align_self = "100%", "flex-start"
         self.delete_button = ipywidgets.Button(
             description="Delete", icon="trash", tooltip="Delete what is selected (Delete)", layout={"width": "auto"}
         )

@@ -83,6 +83,31 @@ def test_undo_takes_the_answer_back_and_shows_the_input_again(app: Any) -> None:
     assert current(panel) == second
 
 
+def test_undo_after_skip_leaves_the_answer_before_alone(app: Any) -> None:
+    panel = app.annotate_panel()
+    first = current(panel)
+    press(panel, "1")
+    second = current(panel)
+    button(panel, "Skip").click()
+    press(panel, "Backspace")
+    assert current(panel) == second
+    assert labels(app, first) == {"0": True} and len(panel.value) == 1
+    press(panel, "Backspace")
+    assert current(panel) == first
+    assert labels(app, first) == {} and panel.value == []
+
+
+def test_there_is_a_way_back_from_the_end(app: Any) -> None:
+    panel = app.annotate_panel()
+    for _ in range(9):
+        button(panel, "Skip").click()
+    last = current(panel)
+    press(panel, "1")
+    assert panel._queue.current is None
+    button(panel, "Back").click()
+    assert current(panel) == last and labels(app, last) == {}
+
+
 def test_another_answer_replaces_the_first(app: Any) -> None:
     app.annotate(app.inputs(limit=10), positive="0")
     panel = app.annotate_panel()

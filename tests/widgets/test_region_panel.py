@@ -95,10 +95,15 @@ def test_the_canvas_has_the_pictures_shape_and_colours(app: Any) -> None:
     assert canvas.current_image.value[:2] == b"\xff\xd8", "a JPEG of the server, not an autocontrasted copy"
 
 
+def test_the_canvas_keeps_its_size_in_a_wide_cell(app: Any) -> None:
+    canvas = app.annotate_panel("box")._labeller.canvas
+    assert canvas.layout.align_self == "flex-start", "a portrait that fills the cell is higher than the window"
+
+
 def test_no_event_widget_stands_below(app: Any) -> None:
     panel = app.annotate_panel("box")
     assert panel._labeller.event_watcher not in panel._labeller.children
-    assert len(panel.children) == 5, "the status, the annotator, two lines of hints, the keyboard"
+    assert len(panel.children) == 6, "the status, the way back, the annotator, two lines of hints, the keyboard"
 
 
 def test_polygons_close_by_a_click_on_the_first_corner_or_by_enter(app: Any) -> None:
@@ -191,12 +196,43 @@ def test_undo_goes_back_to_the_picture_before_when_nothing_is_left_to_undo(app: 
     press(panel, "Backspace")
     assert current(panel) == second
     draw(panel, (0.3, 0.3), (0.4, 0.4))
-    button(panel, "Skip").click()
-    button(panel, "Undo").click()
+    press(panel, "Backspace")
+    press(panel, "Backspace")
     assert current(panel) == first and len(panel._labeller.canvas.sketch.shapes) == 1 and panel.value == []
     press(panel, "Enter")
     press(panel, "Enter")
     assert len(stored(app, first)) == 1
+
+
+def test_undo_after_skip_shows_what_was_skipped_with_all_that_was_drawn(app: Any) -> None:
+    panel = app.annotate_panel("box")
+    first = current(panel)
+    draw(panel, (0.1, 0.1), (0.5, 0.5))
+    press(panel, "Enter")
+    second = current(panel)
+    draw(panel, (0.3, 0.3), (0.4, 0.4))
+    button(panel, "Skip").click()
+    button(panel, "Undo").click()
+    assert current(panel) == second and "not saved yet" in status(panel)
+    assert [answer["input"] for answer in panel.value] == [first], "what was submitted before stays"
+    press(panel, "Enter")
+    assert len(stored(app, second)) == 1
+
+
+def test_there_is_a_way_back_from_the_end(app: Any) -> None:
+    panel = app.annotate_panel("box")
+    back = button(panel, "Back")
+    assert back.layout.display == "none"
+    for _ in range(9):
+        button(panel, "Skip").click()
+    last = current(panel)
+    draw(panel, (0.1, 0.1), (0.5, 0.5))
+    button(panel, "Skip").click()
+    assert "last input" in status(panel) and back.layout.display is None
+    press(panel, "Delete")
+    back.click()
+    assert current(panel) == last and len(panel._labeller.canvas.sketch.shapes) == 1
+    assert back.layout.display == "none" and panel._labeller.layout.display is None
 
 
 def test_what_was_drawn_and_skipped_is_there_when_one_comes_back(app: Any) -> None:
