@@ -19,14 +19,30 @@ from deepft_lab.formats import coco, masks, voc
 from deepft_lab.formats.found import SUFFIXES, Annotated, Folder, Marks, Reading
 
 FORMATS = ("voc", "coco", "masks")
+SOUGHT = {
+    "voc": "XML files beside the pictures, or in Annotations/",
+    "coco": "a JSON file with images, categories and annotations",
+    "masks": "images/ and masks/ side by side, with files of the same names",
+}
 
 __all__ = ["FORMATS", "SUFFIXES", "Annotated", "Marks", "Reading", "read"]
 
 
 def read(path: Path, format: str = "auto", values: Mapping[Any, str] | None = None) -> Reading | None:
     """What lies below a folder. `auto` tells the formats apart, VOC before COCO before masks, and gives None where
-    there are no annotations. `values` says what the values of masks mean. Raises InvalidRequest."""
+    there are no annotations. `values` says what the values of masks mean. Raises InvalidRequest, also where a format
+    is named and nothing of it is there: pictures alone would pass for empty ones."""
     folder = Folder(path)
+    reading = _read(folder, format, values)
+    if reading is not None and not reading.faults and not any(picture.load for picture in reading.pictures):
+        raise InvalidRequest(
+            f"There are no annotations of the format {reading.format!r} below {str(path)!r}; looked for: "
+            f'{SOUGHT[reading.format]}. With format="images" the pictures come alone.'
+        )
+    return reading
+
+
+def _read(folder: Folder, format: str, values: Mapping[Any, str] | None) -> Reading | None:
     if values is not None and format == "auto":
         format = "masks"
     if values is not None and format != "masks":

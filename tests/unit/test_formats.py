@@ -484,6 +484,13 @@ def test_pictures_alone_are_no_format(tmp_path: Path) -> None:
     assert formats.read(tmp_path) is None
 
 
+@pytest.mark.parametrize("format", formats.FORMATS)
+def test_a_format_that_is_named_and_not_there_is_told(tmp_path: Path, format: str) -> None:
+    photo(tmp_path / "images" / "a.png")
+    with pytest.raises(InvalidRequest, match=f"no annotations of the format '{format}'.*looked for: "):
+        formats.read(tmp_path, format)
+
+
 def count(reading: Reading) -> tuple[dict[str, int], dict[str, int]]:
     concepts: dict[str, int] = {}
     datasets: dict[str, int] = {}
