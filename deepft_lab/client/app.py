@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FILTERS = ("concept", "dataset", "metadata", "unlabelled")
 PAGE = 200  # inputs asked for at a time
+USUAL_TYPE = "visual-classifier"
 
 InputLike = str | records.Input
 
@@ -220,20 +221,27 @@ class App:
     ) -> Model:
         """Creates a model. Further keywords are hyperparameters of the template; every wrong one is told at once.
 
-        No type: a visual-classifier. No template: the recommended one of the type. No concepts: all of the app, taken
-        when training starts. `params`: a YAML file (of `Model.save_params`, or of Clarifai's SDK) that says all this;
-        what is given beside it counts before it.
+        No type: that of the template. No template: the recommended one of the type. Neither: a visual-classifier. No
+        concepts: all of the app, taken when training starts. `params`: a YAML file (of `Model.save_params`, or of
+        Clarifai's SDK) that says all this; what is given beside it counts before it.
         """
         said = parameters.read(params)
+        template = template or said.template
         body = records.CreateModel(
             id=id,
-            type=type or said.type or "visual-classifier",
-            template=template or said.template,
+            type=type or said.type or self._type_of(template),
+            template=template,
             description=description,
             concepts=said.concepts if concepts is None else _names(concepts),
             values=said.values | sendable(values),
         )
         return Model(self, self.call("create_model", body=body))
+
+    def _type_of(self, template: str | None) -> str:
+        """The type that a template is for; of an alias of several types, and without a template, the usual one."""
+        found = [each for each in self.lab.templates() if template in (each.id, *each.aliases)] if template else []
+        types = {each.type for each in found if each.id == template} or {each.type for each in found}
+        return types.pop() if len(types) == 1 else USUAL_TYPE
 
     def model(self, id: str) -> Model:
         return Model(self, self.call("model", model=id))

@@ -104,6 +104,12 @@ def upload(
         )
     if metadata is not None and not isinstance(metadata, dict):
         raise errors.InvalidRequest(f"metadata is an object such as {{'site': 'A'}}, not {metadata!r}.")
+    try:
+        msgspec.json.encode(metadata)
+    except (TypeError, ValueError) as error:
+        raise errors.InvalidRequest(f"metadata is what JSON can hold: {error}.") from None
+    if concepts is not None and not hasattr(concepts, "__iter__"):
+        raise errors.InvalidRequest(f'concepts are names, or "folders", not {concepts!r}.')
     from_folders = concepts == "folders" or (format == "folders" and concepts is None)
     names = [] if from_folders or concepts is None else [concepts] if isinstance(concepts, str) else list(concepts)
     show = progress or _line(sys.stderr)
@@ -122,6 +128,8 @@ def upload(
         upload_annotated(app, reading, Path(sources).expanduser().resolve(), settings, report, show)
         return report
     items = list(collect(sources))
+    if not items:
+        report.warnings.append("There are no files in what was given; hidden ones are left out.")
     created = app.call("create_upload", body=settings)
     done = 0
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="deepft-upload") as pool:
@@ -146,6 +154,8 @@ def collect(sources: Sources) -> Iterator[Item]:
             yield Item(Path(getattr(source, "filename", "") or f"image-{place:04d}.png").name, content=png(source))
         elif isinstance(source, (bytes, bytearray)):
             yield Item(f"image-{place:04d}", content=bytes(source))
+        elif isinstance(source, str) and "://" in source:
+            raise errors.InvalidRequest(f"{source!r} is an address. Download the file, and give its path or its bytes.")
         elif isinstance(source, (str, Path)):
             yield from _collect_path(Path(source).expanduser())
         else:

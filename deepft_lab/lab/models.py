@@ -129,8 +129,8 @@ def complete_values(template: Template, given: Mapping[str, Any]) -> dict[str, A
 def _template(lab: Lab, type: str, wanted: str | None) -> Template:
     """The template by id or alias, or the recommended one of the type. Raises InvalidParams."""
     if type not in MODEL_TYPES:
-        reason = f"There is no such model type. Known are {', '.join(MODEL_TYPES)}."
-        raise InvalidParams(f"The model type {type!r} is unknown.", [Fault("type", type, reason)])
+        reason = f"There is no model type {type!r}. Known are {', '.join(MODEL_TYPES)}."
+        raise InvalidParams(reason, [Fault("type", type, reason)])
     of_type = [template for template in lab.catalog.list().templates if template.type == type]
     if wanted is None:
         if not of_type:

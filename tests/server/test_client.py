@@ -115,6 +115,9 @@ def test_bytes_and_pil_images_are_uploaded_too(app: Any) -> None:
     [
         ({"format": "yolo"}, "yolo.*come later"),
         ({"metadata": ["a"]}, "metadata is an object"),
+        ({"metadata": {"taken": object()}}, "metadata is what JSON can hold"),
+        ({"concepts": 3}, "concepts are names.*not 3"),
+        ({"paths": "https://example.org/a.jpg"}, "https://example.org/a.jpg' is an address"),
         ({"paths": "/no/such/folder"}, "no file or folder"),
         ({"paths": 5}, "not int"),
         ({"dataset": "no/id"}, "no/id"),
@@ -221,6 +224,22 @@ def test_hyperparameters_are_keywords_and_every_wrong_one_is_told(app: Any) -> N
     model.delete()
     with pytest.raises(errors.NotFound):
         app.model("m")
+
+
+def test_a_template_says_the_type_of_its_model(app: Any) -> None:
+    assert app.create_model("d", template="detector-faster-rcnn-light").record.type == "visual-detector"
+    assert app.create_model("c").record.type == "visual-classifier"
+    with pytest.raises(errors.InvalidParams, match="There is no template 'none'"):
+        app.create_model("n", template="none")
+    with pytest.raises(errors.InvalidParams, match="It is a template for visual-detector"):
+        app.create_model("n", type="visual-segmenter", template="detector-faster-rcnn-light")
+    with pytest.raises(errors.InvalidParams, match="There is no model type 'x'"):
+        app.create_model("n", type="x")
+
+
+def test_an_empty_folder_is_told(app: Any, tmp_path: Path) -> None:
+    report = app.upload(tmp_path)
+    assert report.added == 0 and "no files" in report.warnings[0] and "1 warning" in repr(report)
 
 
 def test_everything_shows_itself_in_a_notebook(lab: Any, app: Any) -> None:
