@@ -141,6 +141,46 @@ def test_an_upload_reports_every_file(app: Any, tmp_path: Path, mount: Open) -> 
     assert app.count(concept="cat", dataset="cats", metadata={"camera": 3}) == 6
 
 
+@pytest.mark.parametrize(
+    ("folder", "annotation", "words", "format"),
+    [
+        ("JPEGImages", "Annotations/0.xml", "Pascal VOC", "voc"),
+        ("train", "coco.json", "COCO", "coco"),
+        ("images", "masks/0.png", "masks", "masks"),
+    ],
+)
+def test_pictures_with_annotations_do_not_come_without_them_unasked(
+    folder: str, annotation: str, words: str, format: str, app: Any, tmp_path: Path, mount: Open
+) -> None:
+    from PIL import Image
+
+    root = tmp_path / "cells"
+    marks = root / annotation
+    for each in (root / folder, marks.parent):
+        each.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (40, 30), "red").save(root / folder / "0.png")
+    if marks.suffix == ".png":
+        Image.new("L", (40, 30), 1).save(marks)
+    else:
+        marks.write_text("<annotation/>" if marks.suffix == ".xml" else '{"images": [], "annotations": []}')
+    page = mount("uploader", target_of(app))
+    page.get_by_test_id("upload-dataset").fill("train")
+    page.get_by_test_id("upload-dataset").press("Enter")
+    page.get_by_test_id("folder-input").set_input_files(root)
+    asked = page.get_by_test_id("upload-annotated")
+    asked.wait_for()
+    assert f"annotations ({words})" in asked.inner_text()
+    assert f'app.upload("cells", dataset="train", format="{format}")' in asked.inner_text()
+    assert app.count(dataset="train") == 0
+    asked.get_by_test_id("upload-annotated-cancel").click()
+    asked.wait_for(state="detached")
+    page.get_by_test_id("folder-input").set_input_files(root)
+    asked.get_by_test_id("upload-alone").click()
+    page.get_by_test_id("upload-report").wait_for()
+    figures = page.get_by_test_id("upload-report").locator(".dft-figure")
+    assert figures.all_inner_texts() == ["1\nadded", "0\nduplicates", "0\nerrors"]
+
+
 def test_every_fault_of_the_form_stands_beside_its_field(app: Any, mount: Open) -> None:
     page = mount("modelForm", target_of(app))
     page.get_by_test_id("template-classifier-mobilenet-v2").check()

@@ -1,10 +1,14 @@
 /** The uploader: drop files or folders, choose settings, watch true progress, read the report. */
+import type { CreateUpload } from '../api';
 import type { Context, Part, UploaderTarget, UploadReport } from '../context';
 import { button, copyButton, failure, messageOf, progressBar } from '../controls';
 import { notify } from '../dialogs';
 import { icon } from '../icons';
 import { eachFrame, fill, h, Scope } from '../dom';
+import { codeView } from '../form/python';
 import { bytes, duration, number, plural } from '../format';
+import { annotatedCode, annotationsAmong, FORMAT_NAMES } from '../upload/annotated';
+import type { Annotated } from '../upload/annotated';
 import { filesOfChooser, filesOfDrop } from '../upload/files';
 import type { Chosen } from '../upload/files';
 import { uploadAll } from '../upload/queue';
@@ -103,6 +107,28 @@ export function uploader(host: HTMLElement, context: Context, target: UploaderTa
       fill(status, h('div', { class: 'dft-state' }, 'There are no files in what was chosen.'));
       return;
     }
+    const annotated = settings.concepts_from_folders ? null : await annotationsAmong(chosen.files);
+    if (annotated === null) {
+      await send(chosen, settings);
+      return;
+    }
+    const code = annotatedCode(target, chosen.files, annotated.format, settings);
+    const alone = (): Promise<void> => send({ ...chosen, files: annotated.pictures }, settings);
+    fill(
+      status,
+      annotatedView(
+        annotated,
+        code,
+        () => void alone(),
+        () => fill(status),
+      ),
+    );
+  };
+
+  const send = async (chosen: Chosen, settings: CreateUpload): Promise<void> => {
+    if (running) {
+      return;
+    }
     running = new AbortController();
     root.classList.add('dft-running');
     const view = progressView(() => running?.abort());
@@ -166,6 +192,34 @@ export function uploader(host: HTMLElement, context: Context, target: UploaderTa
       root.remove();
     },
   };
+}
+
+/** Asks what is to become of pictures whose annotations would stay behind. */
+function annotatedView(found: Annotated, code: string, alone: () => void, cancel: () => void): HTMLElement {
+  const python = codeView('With their regions, in Python', 'upload-annotated-python');
+  python.set(code);
+  python.element.open = true;
+  return h(
+    'section',
+    { class: 'dft-report', 'data-testid': 'upload-annotated', 'aria-label': 'Annotated pictures' },
+    h('b', {}, `These pictures have annotations (${FORMAT_NAMES[found.format]}). Nothing is uploaded yet.`),
+    h(
+      'p',
+      { class: 'dft-help' },
+      'From here the pictures come alone. Python brings them with their regions, from a folder that the notebook reaches:',
+    ),
+    python.element,
+    h(
+      'div',
+      { class: 'dft-row dft-end' },
+      button({ label: 'Cancel', testid: 'upload-annotated-cancel', onClick: cancel }),
+      button({
+        label: `Upload ${plural(found.pictures.length, 'picture')} alone`,
+        testid: 'upload-alone',
+        onClick: alone,
+      }),
+    ),
+  );
 }
 
 function fileInput(folder: boolean): HTMLInputElement {
