@@ -243,6 +243,9 @@ def test_a_training_is_watched_and_its_history_comes_back_after_a_reload(app: An
     last = version.record.last_seq
     page.wait_for_function(f"document.querySelector('[data-testid=version-view]').dataset.seq === '{last}'")
     assert page.get_by_test_id("chart-loss").locator("canvas").count() == 1
+    samples = page.get_by_test_id("chart-metrics").locator(".u-series:not(:first-child) .u-marker")
+    looks = samples.evaluate_all("markers => markers.map((marker) => marker.style.background)")
+    assert len(set(looks)) == len(looks) > 1, "the legend shows each line as it is drawn"
     assert [row.split("\t")[0] for row in page.get_by_test_id("concept-table").inner_text().splitlines()][1:] == [
         "3",
         "4",

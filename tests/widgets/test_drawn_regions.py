@@ -129,6 +129,9 @@ def test_every_kind_of_region_is_drawn_large_and_named_in_its_list(cells: Any, m
     page.get_by_test_id("detail-enlarge").click()
     expect(page.get_by_test_id("detail-enlarge")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_test_id("region")).to_have_count(4)
+    page.set_viewport_size({"width": 1400, "height": 400})
+    fits = "detail => detail.scrollHeight <= detail.clientHeight"
+    assert page.get_by_test_id("gallery-detail").evaluate(fits), "the whole picture is seen at once"
     words = page.get_by_test_id("region-list").inner_text()
     assert name in words and "polygon" in words and "mask · 35 %" in words and "ignored" in words
     assert page.get_by_test_id("gallery-detail").get_by_test_id("regions-drawn").evaluate(DRAWN)

@@ -45,11 +45,21 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
   const element = h(
     'div',
     { class: 'dft-settings' },
-    labelled('Dataset', dataset, { title: 'What the version trains on; it is frozen when training starts' }),
-    labelled('Validation', validation, { title: 'What chooses the best checkpoint; never trained on' }),
-    fractionRow,
-    kept,
-    note,
+    h(
+      'div',
+      {},
+      labelled('Dataset', dataset, {
+        title: 'What the version trains on; it is frozen when training starts',
+      }),
+      note,
+    ),
+    h(
+      'div',
+      {},
+      labelled('Validation', validation, { title: 'What chooses the best checkpoint; never trained on' }),
+      fractionRow,
+      kept,
+    ),
   );
 
   const refresh = (): void => {

@@ -73,7 +73,13 @@ export function chart(options: ChartOptions): Chart {
       width: canvas.clientWidth || width,
       height: HEIGHT,
       cursor: { y: false, drag: { x: true, y: false } },
-      legend: { live: true },
+      legend: {
+        live: true,
+        markers: {
+          width: 0,
+          fill: (_, index) => sample(colour(...COLOURS[(index - 1) % COLOURS.length]), index - 1),
+        },
+      },
       scales: { x: { time: false, range: spread }, y: options.scores ? { range: scoreRange } : {} },
       axes: [
         {
@@ -172,6 +178,19 @@ export function chart(options: ChartOptions): Chart {
       element.remove();
     },
   };
+}
+
+/** A piece of a series' line for the legend: colours come again, colours with their dashes do not. */
+function sample(colour: string, index: number): string {
+  const dash = DASHES[index % DASHES.length];
+  if (!dash) {
+    return colour;
+  }
+  let end = 0;
+  const stops = dash.map(
+    (length, part) => `${part % 2 ? 'transparent' : colour} ${end}px ${(end += length)}px`,
+  );
+  return `repeating-linear-gradient(90deg, ${stops.join(', ')})`;
 }
 
 /** While nothing is pointed at, the legend shows the newest values. */
