@@ -168,6 +168,38 @@ def test_a_hundred_predicted_regions_are_narrowed_by_a_threshold(cells: Any, pic
     expect(cards.nth(2).get_by_test_id("embedding-copy")).to_be_enabled()
 
 
+def test_all_that_a_segmenter_says_is_shown_unless_a_person_asks_for_less(
+    cells: Any, pictures: Path, mount: Open
+) -> None:
+    mask = {"height": 4, "width": 5, "counts": "522000OO2"}
+    found = [
+        {"concept": concept, "value": value, "box": [0.2, 0, 1, 0.75], "mask": mask}
+        for concept, value in (("nucleus", 0.7), ("cytoplasm", 0.4))
+    ]
+    answer = {"predictions": [_prediction(regions=found)], "seconds": 0.1, "cold": False}
+    page = mount("predictView", target_of(cells, model="m", version="v1"), answers={"**/predict": answer})
+    page.get_by_test_id("predict-input").set_input_files(str(next((pictures / "JPEGImages").iterdir())))
+    expect(page.get_by_test_id("region-count")).to_have_text("2 regions")
+    page.get_by_test_id("region-threshold").fill("0.5")
+    expect(page.get_by_test_id("region-count")).to_have_text("1 of 2 regions")
+
+    image = {
+        "input": cells.inputs(limit=1)[0].id,
+        "labels": {},
+        "regions": [],
+        "prediction": _prediction(regions=found),
+    }
+    events = [_event(1, "preview", epoch=1, images=[image], seconds=1)]
+    answers = {
+        "**/versions/v1": msgspec.to_builtins(_version(cells, 1)),
+        "**/versions/v1/events*": {"events": events, "state": "training"},
+    }
+    page = mount("versionView", target_of(cells, model="m", version="v1"), answers=answers)
+    expect(page.get_by_test_id("preview")).to_contain_text("2 found")
+    page.get_by_test_id("preview-threshold").fill("0.5")
+    expect(page.get_by_test_id("preview")).to_contain_text("1 found")
+
+
 def test_previews_are_scrubbed_through_the_epochs_and_flips_are_marked(cells: Any, mount: Open) -> None:
     inputs = cells.inputs(limit=3)
     found = [[1, 1, 2], [2, 1, 2], [2, 3, 2]]  # regions of each image at each epoch

@@ -1,5 +1,5 @@
 /** Sliders for regions that were found: from which value on they are shown, and how much a mask covers. */
-import type { Prediction } from '../api';
+import type { FoundRegion, Prediction } from '../api';
 import { h } from '../dom';
 
 export interface RegionLook {
@@ -16,7 +16,15 @@ export interface RegionSliders {
   hide(): void;
 }
 
-const USUAL_THRESHOLD = 0.5;
+export const USUAL_THRESHOLD = 0.5;
+
+/**
+ * Where a segmenter says of each pixel what it is, what it says is all that there is: the value of a mask is how certain
+ * its pixels are on average, and no choice of what counts.
+ */
+export function isSegmentation(found: readonly FoundRegion[]): boolean {
+  return found.length > 0 && found.every((region) => region.mask);
+}
 
 export function regionSliders(onChange: (look: RegionLook) => void): RegionSliders {
   const threshold = slider('Show from', USUAL_THRESHOLD, 'region-threshold', 'The least value of a region');
@@ -49,7 +57,8 @@ export function regionSliders(onChange: (look: RegionLook) => void): RegionSlide
       element.hidden = found.length === 0;
       opacity.element.hidden = !found.some((region) => region.mask);
       if (!moved) {
-        threshold.value = found.some((region) => region.value >= USUAL_THRESHOLD) ? USUAL_THRESHOLD : 0;
+        const few = found.some((region) => region.value >= USUAL_THRESHOLD) && !isSegmentation(found);
+        threshold.value = few ? USUAL_THRESHOLD : 0;
       }
     },
     hide() {

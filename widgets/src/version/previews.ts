@@ -6,7 +6,7 @@ import type { Preview } from '../api';
 import { button, select } from '../controls';
 import type { AppTarget, Context } from '../context';
 import { fill, h } from '../dom';
-import { slider } from '../predict/sliders';
+import { isSegmentation, slider, USUAL_THRESHOLD } from '../predict/sliders';
 import { flipBetween, flipSummary, verdictOf } from './flips';
 import { previewCard } from './previewCard';
 import type { PreviewCard, PreviewLook } from './previewCard';
@@ -45,7 +45,9 @@ export function previewSection(context: Context, target: AppTarget): Previews {
     ],
     { 'aria-label': 'Truth', 'data-testid': 'preview-truth' },
   );
-  const threshold = slider('Show from', 0.5, 'preview-threshold', 'The least value of a region');
+  const threshold = slider('Show from', USUAL_THRESHOLD, 'preview-threshold', 'The least value of a region');
+  let moved = false; // what a person chose stays for the next epochs
+  threshold.element.addEventListener('input', () => (moved = true));
   const opacity = slider('Masks', 0.5, 'preview-opacity', 'How much a mask covers');
   const regionTools = h(
     'span',
@@ -103,6 +105,10 @@ export function previewSection(context: Context, target: AppTarget): Previews {
     );
     const masks = regional && hasMasks(current.images);
     regionTools.hidden = !regional;
+    if (!moved) {
+      const found = sets.flatMap((set) => set.images.flatMap(({ prediction }) => prediction.regions ?? []));
+      threshold.value = isSegmentation(found) ? 0 : USUAL_THRESHOLD;
+    }
     opacity.element.hidden = !masks;
     const look: PreviewLook = {
       threshold: threshold.value,
