@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from deepft_lab.lab.examples import Example
-from deepft_lab.lab.selection import FEW_INPUTS, Selection, leave_out, leave_out_shared, warn_of_no_validation
+from deepft_lab.lab.selection import Selection, leave_out, leave_out_shared, warn_of_no_validation
 from deepft_lab.lab.split import hold_out
 from deepft_lab.records import Fault
 
@@ -76,10 +76,6 @@ def select_regions(
     if empty:
         verb = "bears no region and trains" if empty == 1 else "bear no region and train"
         chosen.warnings.append(f"{empty} of {len(chosen.training)} inputs to train on {verb} as empty.")
-    if len(chosen.training) < FEW_INPUTS:
-        chosen.warnings.append(
-            f"There are {len(chosen.training)} inputs to train on. Deep training usually wants {FEW_INPUTS:,} and more."
-        )
     return chosen
 
 

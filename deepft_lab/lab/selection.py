@@ -8,6 +8,7 @@ Labels that a person has put always stand. What is missing is filled in like thi
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ import msgspec
 
 from deepft_lab.lab.examples import Example
 from deepft_lab.lab.split import hold_out
-from deepft_lab.records import Fault
+from deepft_lab.records import Fault, Template
 
 FEW_INPUTS = 1000
 PAIR = 2  # an embedder learns from concepts with as many inputs as this, and needs as many such concepts
@@ -64,11 +65,18 @@ def select(
     if type == "visual-embedder":
         _check_pairs(chosen, concepts)
     _fill_in(chosen, concepts)
-    if len(chosen.training) < FEW_INPUTS:
-        chosen.warnings.append(
-            f"There are {len(chosen.training)} inputs to train on. Deep training usually wants {FEW_INPUTS:,} and more."
-        )
     return chosen
+
+
+def warn_of_few(chosen: Selection, template: Template, concepts: Sequence[str]) -> None:
+    """Where there are fewer inputs than the template's words ask for: "50 and more", "20 and more a concept"."""
+    number = re.match(r"\d[\d,]*", template.images)
+    wanted = int(number[0].replace(",", "")) if number else FEW_INPUTS
+    if number and "a concept" in template.images:
+        wanted *= len(concepts)
+    if len(chosen.training) < wanted:
+        words = f"{template.name} wants {template.images}" if number else f"Usually {wanted:,} and more are wanted"
+        chosen.warnings.append(f"There are {len(chosen.training)} inputs to train on. {words}.")
 
 
 def positives(examples: list[Example]) -> Counter[str]:

@@ -109,6 +109,7 @@ def settle(
         given = values.get("seed")
         seed = given if isinstance(given, int) and given >= 0 else default_seed(owner, app, model)
         chosen, concepts = _choose(connection, app_key, row, body, values, seed)
+        selection.warn_of_few(chosen, template, concepts)
         base = origins.base(lab, connection, owner, app, model, values, faults)
         resumed = origins.resumed(lab, connection, owner, app, row, values, faults)
     faults += chosen.faults

@@ -1,7 +1,7 @@
 /** Toasts for what ended while one looked elsewhere. */
 import { Notification } from '@jupyterlab/apputils';
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
-import { type Context, duration, type ModelVersion, score } from '@deepft-lab/parts';
+import { type Context, duration, metricName, type ModelVersion, score } from '@deepft-lab/parts';
 import { showText } from './context';
 import type { LabModel } from './model';
 
@@ -51,7 +51,7 @@ export function toastFinished(
 
 function best(version: ModelVersion): string {
   const value = version.metrics[version.best_metric];
-  return value === null || value === undefined ? '' : `, ${version.best_metric} ${score(value)}`;
+  return value === null || value === undefined ? '' : `, ${metricName(version.best_metric)} ${score(value)}`;
 }
 
 function short(reason: string): string {

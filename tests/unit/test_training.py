@@ -10,10 +10,11 @@ from hypothesis import strategies as some
 
 from deepft_lab import manifest, spec
 from deepft_lab.errors import Conflict, InvalidParams, WeightsNotFound
+from deepft_lab.lab import selection
 from deepft_lab.lab.examples import Example
 from deepft_lab.lab.selection import select
 from deepft_lab.lab.split import hold_out
-from deepft_lab.records import CreateModel, EditInputs, UpdateModel
+from deepft_lab.records import CreateModel, EditInputs, Template, UpdateModel
 
 
 def example(number: int, **labels: int) -> Example:
@@ -89,6 +90,25 @@ def test_exclusivity_that_is_asked_for_names_the_input_that_speaks_against_it() 
 def test_inputs_that_bear_none_of_the_concepts_are_left_out_and_told_of() -> None:
     chosen = choose([example(1, ant=1), example(2, bee=1), example(3)])
     assert len(chosen.training) == 2 and any("1 of 3" in warning for warning in chosen.warnings)
+
+
+@pytest.mark.parametrize(
+    ("images", "count", "words"),
+    [
+        ("10 and more a concept", 20, ""),
+        ("10 and more a concept", 19, "There are 19 inputs to train on. Linear wants 10 and more a concept."),
+        ("1,000 and more", 999, "Linear wants 1,000 and more"),
+        ("1,000 and more", 1000, ""),
+        ("As many as the network wants", 20, "Usually 1,000 and more are wanted"),
+    ],
+)
+def test_few_inputs_are_as_few_as_the_template_says(images: str, count: int, words: str) -> None:
+    template = Template(
+        id="t", type="embedding-classifier", name="Linear", summary="", fields=[], recipe={}, images=images
+    )
+    chosen = selection.Selection(training=[None] * count, validation=[], faults=[], warnings=[])  # type: ignore[list-item]
+    selection.warn_of_few(chosen, template, ["ant", "bee"])
+    assert bool(chosen.warnings) == bool(words) and words in "".join(chosen.warnings)
 
 
 def test_inputs_of_both_datasets_are_left_out_of_training() -> None:
@@ -241,7 +261,7 @@ def test_a_model_is_refused_with_every_fault(desk: Desk) -> None:
     with pytest.raises(InvalidParams) as caught:
         desk.new_model(concepts=["ant"], values={"batch_size": -1, "nonsense": 1})
     assert {fault.field for fault in caught.value.faults} == {"concepts", "batch_size", "nonsense"}
-    with pytest.raises(InvalidParams, match="unknown"):
+    with pytest.raises(InvalidParams, match="no model type 'visual-guesser'"):
         desk.create_model(body=CreateModel(id="x", type="visual-guesser"))
     with pytest.raises(InvalidParams, match="no-such-template"):
         desk.new_model(template="no-such-template")

@@ -23,6 +23,7 @@ const LARGEST_FRACTION = 0.9;
 export function trainingChoice(onChange: () => void): TrainingChoice {
   let app: App | null = null;
   let datasets: Dataset[] = [];
+  let wanted = ''; // how many images the template asks for, in its words
   const dataset = select([['', 'All inputs with the model’s concepts']], { 'data-testid': 'train-dataset' });
   const validation = select([], { 'data-testid': 'train-validation' });
   const fraction = textInput({
@@ -78,7 +79,9 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
     const known = examples();
     fill(
       note,
-      known !== null && known < 1000 ? 'Fewer than 1,000 inputs: deep training usually wants more.' : null,
+      known !== null && known < 1000 && wanted
+        ? `About ${plural(known, 'input')} to train on. The template wants ${wanted}.`
+        : null,
     );
   };
 
@@ -136,6 +139,8 @@ export function trainingChoice(onChange: () => void): TrainingChoice {
     },
     peek,
     setTemplate(template) {
+      wanted = template.images.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
+      refresh();
       kept.textContent = template.fields.find((field) => field.name === 'validation')?.help ?? '';
     },
     setDatasets(next, all) {
