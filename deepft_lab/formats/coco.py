@@ -158,7 +158,8 @@ def _of_file(content: _File, path: Path, names: Names, reading: Reading) -> list
         elif owner not in missing:
             lost += 1
     if lost:
-        reading.faults.append((str(path), f"{lost} annotations name no picture of the file: left out."))
+        words = "1 annotation names" if lost == 1 else f"{lost} annotations name"
+        reading.faults.append((str(path), f"{words} no picture of the file: left out."))
     return list(found.values())
 
 

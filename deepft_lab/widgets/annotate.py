@@ -90,7 +90,9 @@ class AnnotationPanel(Bundled, ipywidgets.VBox):
         self._back.layout.display = None if input is None and self._passed else "none"
         if input is None:
             self._labeller.layout.display = "none"
-            self._status.value = f"That was the last input. {self._counted()}"
+            asked = "".join(f" with {name}={value!r}" for name, value in self._queue.filter.items())
+            end = "That was the last input." if self._passed else f"There are no inputs{asked} in {self.app.id}."
+            self._status.value = f"{end} {self._counted()}"
             return
         self._labeller.layout.display = None
         words = self._display(input)

@@ -307,7 +307,7 @@ def test_wrong_coco_annotations_are_told_and_the_others_stay(tmp_path: Path) -> 
     assert len(regions(reading)) == 1
     told = warnings(reading)
     assert told.count("left out") == 7 and "99" in told and "ends before it begins" in told
-    assert reading.faults == [("a.json", "1 annotations name no picture of the file: left out.")]
+    assert reading.faults == [("a.json", "1 annotation names no picture of the file: left out.")]
 
 
 def test_a_wrong_json_is_a_fault_of_its_file(tmp_path: Path) -> None:

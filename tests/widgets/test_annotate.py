@@ -167,7 +167,8 @@ def test_a_labeller_of_another_kind_is_refused_in_words(app: Any) -> None:
 def test_an_app_without_inputs_says_so(lab: Any) -> None:
     empty = lab.create_app("empty")
     panel = empty.annotate_panel()
-    assert "last input" in panel.children[0].value
+    assert "There are no inputs in empty." in panel.children[0].value
+    assert "no inputs with dataset='none' in empty" in empty.annotate_panel(dataset="none").children[0].value
     assert panel._labeller.layout.display == "none"
     empty.delete()
 

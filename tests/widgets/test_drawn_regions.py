@@ -200,6 +200,16 @@ def test_all_that_a_segmenter_says_is_shown_unless_a_person_asks_for_less(
     expect(page.get_by_test_id("preview")).to_contain_text("1 found")
 
 
+def test_a_training_that_ended_early_says_so(cells: Any, mount: Open) -> None:
+    version = msgspec.structs.replace(_version(cells, 0), state="trained")
+    answers = {
+        "**/versions/v1": msgspec.to_builtins(version),
+        "**/versions/v1/events*": {"events": [], "state": "trained"},
+    }
+    page = mount("versionView", target_of(cells, model="m", version="v1"), answers=answers)
+    expect(page.get_by_test_id("version-words")).to_have_text("Ended in epoch 3 of 6 · 3 steps · best: epoch 2")
+
+
 def test_previews_are_scrubbed_through_the_epochs_and_flips_are_marked(cells: Any, mount: Open) -> None:
     inputs = cells.inputs(limit=3)
     found = [[1, 1, 2], [2, 1, 2], [2, 3, 2]]  # regions of each image at each epoch

@@ -176,12 +176,16 @@ function headWords(version: ModelVersion): string {
       parts.push(`${duration(version.seconds_left)} left`);
     }
   } else if (version.state === 'trained') {
-    parts.push(plural(version.epoch, 'epoch'), plural(version.step, 'step'));
+    const early = version.epoch < version.epochs; // by a person, early stopping or the time limit
+    parts.push(
+      early ? `ended in epoch ${version.epoch} of ${version.epochs}` : plural(version.epoch, 'epoch'),
+    );
+    parts.push(plural(version.step, 'step'));
     if (version.best_epoch !== null) {
       parts.push(`best: epoch ${version.best_epoch}`);
     }
   } else if (version.state === 'deleted') {
     parts.push('Deleted. The time it used stays in the ledger.');
   }
-  return parts.join(' · ');
+  return capitalised(parts.join(' · '));
 }
