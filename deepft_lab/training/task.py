@@ -19,9 +19,11 @@ import numpy
 import torch
 from torch import Tensor, nn
 
+from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
-from deepft_lab.records import Prediction
+from deepft_lab.records import Fault, Prediction
 from deepft_lab.training.preparing import Tell
+from deepft_lab.training.recipes import limits
 
 if TYPE_CHECKING:
     from deepft_lab.training.data import Examples
@@ -120,8 +122,16 @@ class Task(ABC):
     def __init__(self, plan: Any, values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool) -> None:
         self.plan, self.values, self.concepts, self.exclusive = plan, values, list(concepts), exclusive
 
-    def check(self) -> None:  # noqa: B027 - most tasks take all that their fields allow
-        """Raises InvalidParams where this network cannot take the values."""
+    def check(self) -> None:
+        """Raises InvalidParams where this network cannot take the values, with every fault."""
+        faults = {fault.field: fault for fault in (*limits.check(self.plan, self.values, set()), *self.faults())}
+        if faults:
+            words = " ".join(f"{fault.field} = {fault.value}: {fault.reason}" for fault in faults.values())
+            raise InvalidParams(words, list(faults.values()))
+
+    def faults(self) -> list[Fault]:
+        """Beyond `recipes/limits.py`, what only a task knows."""
+        return []
 
     @property
     def repeats(self) -> int:

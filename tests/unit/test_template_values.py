@@ -68,11 +68,9 @@ def test_what_a_network_takes_is_none(lab: Lab, template: str, values: dict[str,
 def test_the_least_sizes_are_those_of_the_networks() -> None:
     from deepft_lab.training.architectures import ARCHITECTURES
     from deepft_lab.training.recipes import limits
-    from deepft_lab.training.tasks import segment
 
     for name, architecture in ARCHITECTURES.items():
         assert limits.LEAST_SIDES.get(name, limits.LEAST_SIDE) == architecture.least_size, name
-    assert segment.LEAST_SIZE == limits.LEAST_SIDE
 
 
 def test_a_model_with_a_wrong_configuration_is_refused_with_its_faults(desk: Desk) -> None:

@@ -1,6 +1,6 @@
 """What a network takes of values that each by itself are sound: sizes, ratios, files. Told before a job is queued.
 
-The tasks check the same once more when a run begins, for jobs that no lab has checked. No torch.
+A run checks it once more when it begins, for jobs that no lab has checked. No torch.
 """
 
 from __future__ import annotations

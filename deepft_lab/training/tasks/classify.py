@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import ConceptValue, Fault, Prediction
 from deepft_lab.training import architectures, augment, data, head_start, metrics, norms, weights
@@ -38,14 +37,13 @@ class Classify(Task):
         """Values add up to 1: the concepts exclude each other, and nobody asked for outputs that stand alone."""
         return self.exclusive and self.values.get("logreg") != 1
 
-    def check(self) -> None:
-        least, size = self.architecture.least_size, self.values["image_size"]
+    def faults(self) -> list[Fault]:
+        least, size, found = self.architecture.least_size, self.values["image_size"], []
         if size < least:
-            reason = f"{self.plan.architecture} needs at least {least} pixels."
-            raise InvalidParams(f"image_size = {size}: {reason}", [Fault("image_size", size, reason)])
+            found.append(Fault("image_size", size, f"{self.plan.architecture} needs at least {least} pixels."))
         if self.values.get("logreg") == 0 and not self.exclusive:
-            reason = "0 is a softmax, and here inputs have several concepts or none. Take 1."
-            raise InvalidParams(f"logreg = 0: {reason}", [Fault("logreg", 0, reason)])
+            found.append(Fault("logreg", 0, "0 is a softmax, and here inputs have several concepts or none. Take 1."))
+        return found
 
     @property
     def flip(self) -> augment.Flip:

@@ -14,9 +14,8 @@ import numpy
 import torch
 from torch import Tensor, nn
 
-from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Entry, Manifest
-from deepft_lab.records import Fault, FoundRegion, Prediction
+from deepft_lab.records import FoundRegion, Prediction
 from deepft_lab.training import augment, norms
 from deepft_lab.training.detection import anchors, metrics, network, pictures, published
 from deepft_lab.training.detection.ignored import EVERY
@@ -37,21 +36,6 @@ class Detect(Task):
         super().__init__(_with_values(plan, values), values, concepts, exclusive=exclusive)
         self._frozen: set[str] = set()
         self._weights: Tensor | None = None  # of concepts in the loss
-
-    def check(self) -> None:
-        values, size, faults = self.values, self.values["image_size"], []
-        for name in ("image_size", "random_resize_lower", "random_resize_upper"):
-            count = len(values.get(name) or ())
-            if count > 2 or (name == "image_size" and not count):
-                faults.append(Fault(name, values[name], "It has one value (the shorter side) or two (width, height)."))
-        if values.get("keep_aspect_ratio") and len(size) == 2:
-            faults.append(Fault("image_size", size, "With keep_aspect_ratio it has one value, the shorter side."))
-        if self.plan.sizes and any(side not in self.plan.sizes for side in size):
-            faults.append(Fault("image_size", size, f"It is one of {', '.join(map(str, self.plan.sizes))}."))
-        if "anchor_ratios" in values and not values["anchor_ratios"]:
-            faults.append(Fault("anchor_ratios", [], "There is one at least."))
-        if faults:
-            raise InvalidParams(" ".join(f"{fault.field} = {fault.value}: {fault.reason}" for fault in faults), faults)
 
     # -- pictures --
 

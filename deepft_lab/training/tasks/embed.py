@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deepft_lab.errors import InvalidParams
 from deepft_lab.records import Fault, Prediction
 from deepft_lab.training import architectures, data, memory, retrieval, weights
 from deepft_lab.training.recipes.embedder import Margin
@@ -25,11 +24,11 @@ class Embed(classify.Classify):
 
     training: data.Examples | None = None
 
-    def check(self) -> None:
-        super().check()
-        if len(self.concepts) < 2:
-            reason = "An embedder learns from pairs of concepts that differ: it needs two."
-            raise InvalidParams(reason, [Fault("concepts", self.concepts, reason)])
+    def faults(self) -> list[Fault]:
+        if len(self.concepts) > 1:
+            return super().faults()
+        reason = "An embedder learns from pairs of concepts that differ: it needs two."
+        return [*super().faults(), Fault("concepts", self.concepts, reason)]
 
     def settle(self, model: nn.Module, training: data.Examples, validation: data.Examples) -> None:
         super().settle(model, training, validation)

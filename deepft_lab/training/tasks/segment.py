@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from deepft_lab import masks
-from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import Fault, FoundRegion, Prediction
 from deepft_lab.training import augment
@@ -22,7 +21,6 @@ from deepft_lab.training.segmentation.truth import UNKNOWN, Map, Truth
 from deepft_lab.training.task import Batch, Figures, Task
 
 COUNTED_SIDE = 128  # pixels: maps are reduced to this longer side where pixels are counted
-LEAST_SIZE = 32  # pixels: the coarsest stage of every network then has one
 MOST_CONCEPTS = 32_000  # places of int16
 
 
@@ -45,19 +43,10 @@ class Segment(Task):
     _given: frozenset[str] | set[str] = frozenset()  # keys that a file of weights filled
     _weights: Tensor | None = None  # of the places in the loss
 
-    def check(self) -> None:
-        given = self.values["image_size"]
-        sides = [given] if isinstance(given, int) else list(given)
-        reason = ""
-        if len(sides) not in (1, 2):
-            reason = "It is one number (the shorter side) or two (width and height)."
-        elif min(sides) < LEAST_SIZE:
-            reason = f"{self.plan.network} needs at least {LEAST_SIZE} pixels."
-        if reason:
-            raise InvalidParams(f"image_size = {given}: {reason}", [Fault("image_size", given, reason)])
-        if len(self.concepts) > MOST_CONCEPTS:
-            reason = f"A segmenter tells at most {MOST_CONCEPTS} concepts apart."
-            raise InvalidParams(reason, [Fault("concepts", len(self.concepts), reason)])
+    def faults(self) -> list[Fault]:
+        if len(self.concepts) <= MOST_CONCEPTS:
+            return []
+        return [Fault("concepts", len(self.concepts), f"A segmenter tells at most {MOST_CONCEPTS} concepts apart.")]
 
     @property
     def size(self) -> pixels.Size:
