@@ -1,14 +1,15 @@
 """Templates and pretrained weights, found along the Jupyter data path. No torch.
 
 Templates: the trait's folders, the checkout's `templates/` when running from one, then
-`jupyter_path("deepft-lab", "templates")`. The first id wins. A broken file is listed with all its faults and hides
-nothing else. Files that change are read again.
+`jupyter_path("deepft-lab", "templates")`. The first id wins, and another file of that id is told. A broken file is
+listed with all its faults and hides nothing else. Files that change are read again.
 """
 
 from __future__ import annotations
 
 import builtins
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from deepft_lab.training import recipes, template_file
 from deepft_lab.training.recipes.parts import Weights
 
 NO_WEIGHTS = "None"
+_CHECKOUT = Path(__file__).parent.parent
 _Stamp = tuple[int, int]  # modification time (ns) and size
 
 
@@ -39,8 +41,7 @@ class Catalog:
 
     def template_folders(self) -> list[Path]:
         """Where templates are looked for, in order."""
-        checkout = Path(__file__).parent.parent
-        here = [checkout / "templates"] if (checkout / "pyproject.toml").is_file() else []
+        here = [_CHECKOUT / "templates"] if (_CHECKOUT / "pyproject.toml").is_file() else []
         return _without_doubles([*self.paths, *here, *map(Path, jupyter_path("deepft-lab", "templates"))])
 
     def weights_folders(self) -> list[Path]:
@@ -56,8 +57,11 @@ class Catalog:
                 found = self._parse(path)
                 if isinstance(found, BrokenTemplate):
                     broken.append(found)
-                else:
-                    templates.setdefault(found.id, found)
+                    continue
+                first = templates.setdefault(found.id, found)
+                if first.hash != found.hash and not _is_ours(path):  # ours may be replaced on purpose
+                    reason = f"It is taken by {first.origin}, which is found first: give this one an id of its own."
+                    broken.append(BrokenTemplate(origin=found.origin, faults=[Fault("id", found.id, reason)]))
         ordered = sorted(
             templates.values(), key=lambda template: (template.type, not template.recommended, template.id)
         )
@@ -144,6 +148,11 @@ class Catalog:
             return BrokenTemplate(
                 origin=template_file.origin(path), faults=[Fault("", None, f"It cannot be read: {error.strerror}.")]
             )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a template came with this package: from the checkout, or from where packages put their data."""
+    return path.is_relative_to(_CHECKOUT / "templates") or path.is_relative_to(sys.prefix)
 
 
 def _torch_hub() -> Path:

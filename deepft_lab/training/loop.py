@@ -286,7 +286,8 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
                 )
                 break
             losses.begin()
-            at_end = asked(folder, accelerator, run.step, late=False, due=states.due or wish.save)
+            first = not states.tried and run.epoch <= epochs  # short runs too can be gone on with
+            at_end = asked(folder, accelerator, run.step, late=False, due=states.due or wish.save or first)
             if at_end.save or at_end.end:
                 save()
             if at_end.end:

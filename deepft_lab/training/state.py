@@ -1,4 +1,4 @@
-"""Where a run stands: written on a clock and at signals, so that a killed run goes on from there, to the bit.
+"""Where a run stands: written after an epoch, on a clock and at signals. Killed, it goes on from there, to the bit.
 
 `checkpoints/last.pt` holds the network, the optimizer, the scaler, the averaged network and the fields of :class:`Run`.
 No random state is in it: what is drawn depends on seed, epoch and step alone (`data.py`, `gradients.seed_step`), and
@@ -60,6 +60,7 @@ class States:
         self.cost = 0.0  # seconds that the last one took
         self.best_epoch = 0  # that the last one names
         self.before = 0.0  # seconds of earlier attempts
+        self.tried = False  # whether one has been read, or writing one was tried
 
     def read(self, ranks: int) -> tuple[Run, dict[str, Any]] | None:
         """The run as the attempt before left it, and its tensors; None where there is none. Raises DeepFTError."""
@@ -77,7 +78,7 @@ class States:
                 f"The checkpoint {self.path} is of {run.ranks} processes and cannot be gone on from by {ranks}: "
                 f"batches would be others. Train with num_gpus = {run.ranks}, or remove it to start anew."
             )
-        self.best_epoch, self.before = run.best_epoch, run.seconds
+        self.best_epoch, self.before, self.tried = run.best_epoch, run.seconds, True
         checkpoints.forget(self.folder, {run.best_epoch})
         return run, content
 
@@ -95,6 +96,7 @@ class States:
     ) -> str:
         """Writes the state whole. Returns why it could not where there is no room: then the one before stays."""
         begun = time.monotonic()
+        self.tried = True
         run.seconds = self.seconds
         content = {
             "format": FORMAT,

@@ -124,7 +124,7 @@ class Task(ABC):
 
     def check(self) -> None:
         """Raises InvalidParams where this network cannot take the values, with every fault."""
-        faults = {fault.field: fault for fault in (*limits.check(self.plan, self.values, set()), *self.faults())}
+        faults = {fault.field: fault for fault in (*limits.check(self.plan, self.values), *self.faults())}
         if faults:
             words = " ".join(f"{fault.field} = {fault.value}: {fault.reason}" for fault in faults.values())
             raise InvalidParams(words, list(faults.values()))

@@ -32,7 +32,7 @@ def test_bf16_is_taken_by_itself_only_where_the_gpu_has_it(
 
 def test_a_gpu_that_torch_cannot_use_is_told_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    job = msgspec.structs.replace(job_folders.make(tmp_path, coloured(2), []), gpus=[0])
+    job = msgspec.structs.replace(job_folders.make(tmp_path, coloured(2), [], pretrained_weights="None"), gpus=[0])
     with pytest.raises(DeepFTError, match=f"PyTorch {torch.__version__[:3]}.*cannot use it.*CUDA_VISIBLE_DEVICES"):
         devices.accelerator(job, "no")
 

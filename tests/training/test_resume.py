@@ -175,7 +175,7 @@ def test_a_result_for_which_there_is_no_room_takes_that_of_the_checkpoints(
 
 def test_a_run_without_a_checkpoint_begins_anew_and_says_so(clock: Clock, tmp_path: Path) -> None:
     job = job_folders.make(tmp_path, TRAINING, VALIDATION, **tiny.VALUES)
-    clock.due_every, clock.kill_at = 10**9, 20
+    clock.due_every, clock.kill_at = 10**9, 6
     with pytest.raises(Killed):
         worker.main(tmp_path)
     clock.kill_at = 0
@@ -257,6 +257,15 @@ def test_nothing_of_a_restored_run_lies_in_the_file_that_it_was_read_from(tmp_pa
     del found
     gc.collect()
     assert "last.pt" not in Path("/proc/self/maps").read_text()
+
+
+def test_a_run_shorter_than_the_clock_is_written_down_after_its_first_epoch(clock: Clock, tmp_path: Path) -> None:
+    clock.due_every = 10**9
+    job_folders.make(tmp_path, TRAINING, VALIDATION, job="short", **tiny.VALUES)
+    assert worker.main(tmp_path) == 0
+    said = events_of(tmp_path)
+    written = [event.step for event in said if event.kind == "checkpoint" and event.data["path"] == state.LAST]
+    assert written == [next(event.step for event in said if event.kind == "epoch")]
 
 
 # -- real processes -----------------------------------------------------------------------------

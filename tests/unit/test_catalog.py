@@ -132,6 +132,18 @@ def test_the_first_id_on_the_path_wins(alone: Path) -> None:
     assert found.hash != Catalog().get(MOBILENET).hash
 
 
+def test_a_file_whose_id_is_taken_is_told_and_one_that_replaces_ours_hides_it_in_silence(alone: Path) -> None:
+    (alone / "own.yaml").write_text(copy_of(MOBILENET, summary="Our own."))
+    assert not [file for file in Catalog([alone]).list().broken if MOBILENET in file.origin]
+    (alone / "second").mkdir()
+    (alone / "second" / "copied.yaml").write_text(copy_of(MOBILENET, summary="Copied, and its id forgotten."))
+    (told,) = Catalog([alone]).list().broken
+    assert told.origin == str(alone / "second" / "copied.yaml")
+    assert told.faults[0].field == "id" and str(alone / "own.yaml") in told.faults[0].reason
+    (alone / "second" / "copied.yaml").write_text((alone / "own.yaml").read_text())
+    assert Catalog([alone]).list().broken == [], "the same file twice is no fault"
+
+
 def test_an_older_copy_that_jupyter_keeps_is_no_template(alone: Path) -> None:
     older = alone / ".ipynb_checkpoints" / "own-checkpoint.yaml"
     older.parent.mkdir()

@@ -33,7 +33,12 @@ def test_sizes_are_one_value_or_two(lab: Lab) -> None:
     [
         ("detector-retinanet", {"image_size": 400}, "image_size", "320, 512, 800"),
         ("detector-retinanet", {"image_size": [512, 800]}, "image_size", "320, 512, 800"),
+        ("detector-retinanet", {"image_size": [None]}, "image_size", "a number"),
         ("detector-retinanet", {"anchor_ratios": []}, "anchor_ratios", "one ratio at least"),
+        ("detector-faster-rcnn", {"image_size": [64, None]}, "image_size", "a number"),
+        ("detector-faster-rcnn", {"random_resize_lower": [None, None]}, "random_resize_lower", "a number"),
+        ("segmenter-light", {"image_size": [None, None]}, "image_size", "a number"),
+        ("classifier-resnet50", {"image_size": [None]}, "image_size", "a number"),
         ("detector-yolof", {"image_size": [512, 512]}, "image_size", "keep_aspect_ratio"),
         ("detector-faster-rcnn", {"random_resize_upper": [640, 700, 800]}, "random_resize_upper", "or two"),
         ("detector-faster-rcnn", {"random_resize_lower": [700]}, "random_resize_upper", "below the lower one, [700]"),

@@ -53,5 +53,6 @@ def check(template: Template, values: Mapping[str, Any]) -> tuple[dict[str, Any]
         if of_text:
             return complete, faults + of_text
     if advanced.FIELD not in wrong:
-        faults += limits.check(settled(plan, {**complete, **dict.fromkeys(wrong)}), complete, wrong)
+        sound = {name: None if name in wrong else value for name, value in complete.items()}
+        faults += limits.check(settled(plan, sound), sound)
     return complete, faults

@@ -18,12 +18,11 @@ _SIZES = ("image_size", "random_resize_lower", "random_resize_upper")
 _CONFIG = "config"
 
 
-def check(plan: Base, values: Mapping[str, Any], wrong: set[str]) -> list[Fault]:
-    """Faults of values for a settled recipe; those of the names in `wrong` are known already."""
+def check(plan: Base, values: Mapping[str, Any]) -> list[Fault]:
+    """Faults of values for a settled recipe. A value that is wrong by itself, and told already, is None here."""
     found: dict[str, Fault] = {}
     for fault in (*_of_counts(values), *_of_sizes(plan, values), *_of_weights(plan, values)):
-        if fault.field not in wrong:
-            found.setdefault(fault.field, fault)
+        found.setdefault(fault.field, fault)
     return list(found.values())
 
 
