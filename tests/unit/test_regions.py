@@ -12,6 +12,7 @@ from desk import Desk, picture
 from sqlalchemy import create_engine, text
 
 from deepft_lab import masks
+from deepft_lab import regions as words
 from deepft_lab.errors import InvalidRequest
 from deepft_lab.lab import Lab, region_rows
 from deepft_lab.lab import regions as regions_module
@@ -307,3 +308,22 @@ def test_regions_of_another_app_cannot_be_reached(desk: Desk, one: str) -> None:
     with pytest.raises(InvalidRequest, match="no region of this id"):
         put(desk, one, remove=[2**70])
     assert len(regions(desk, one)) == 1
+
+
+def test_pixels_and_what_is_no_number_are_told_when_a_region_is_made() -> None:
+    corners = np.array([[0.1, 0.2], [0.5, 0.2], [0.5, 0.6]])
+    assert words.polygon("ant", corners) == words.polygon("ant", corners.tolist())
+    assert words.box("ant", -0.1, 0, 1.2, 1).box == (-0.1, 0, 1.2, 1), "what reaches beyond is clipped later"
+    for wrong in (
+        lambda: words.box("ant", 10, 20, 300, 200),
+        lambda: words.point("ant", 0.5, 64),
+        lambda: words.polygon("ant", [(0, 0), (120, 0), (120, 80)]),
+    ):
+        with pytest.raises(InvalidRequest, match="Divide pixels by its width and height"):
+            wrong()
+    with pytest.raises(InvalidRequest, match="nan"):
+        words.box("ant", float("nan"), 0, 1, 1)
+    with pytest.raises(InvalidRequest, match=r"\(4, 4, 3\).*one channel"):
+        words.mask("ant", np.zeros((4, 4, 3)))
+    with pytest.raises(InvalidRequest, match="not list"):
+        words.mask("ant", [[0, 1]])
