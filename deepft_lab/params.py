@@ -18,7 +18,11 @@ def check(fields: Iterable[Field], values: Mapping[str, Any]) -> tuple[dict[str,
     """
     known = {field.name: field for field in fields}
     faults = [
-        Fault(name, value, f"There is no hyperparameter {name!r} here.{_close(name, known)}")
+        Fault(
+            name,
+            value,
+            f"There is no hyperparameter {name!r} here.{meant(name, known)} Known are: {', '.join(sorted(known))}.",
+        )
         for name, value in values.items()
         if name not in known
     ]
@@ -31,10 +35,10 @@ def check(fields: Iterable[Field], values: Mapping[str, Any]) -> tuple[dict[str,
     return complete, faults
 
 
-def _close(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    meant = f" Did you mean {close[0]}?" if close else ""
-    return f"{meant} Known are: {', '.join(sorted(known))}."
+def meant(name: str, known: Iterable[str]) -> str:
+    """The known name that somebody may have meant, as the next sentence of a reason; empty where none is close."""
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean {close[0]}?" if close else ""
 
 
 def defaults(fields: Iterable[Field]) -> dict[str, Any]:

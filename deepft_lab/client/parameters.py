@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from deepft_lab import spec
 from deepft_lab.client.values import sendable
 from deepft_lab.errors import InvalidParams
 from deepft_lab.records import Fault
@@ -89,9 +90,7 @@ def write(path: str | os.PathLike[str], model: Model) -> Path:
     document = {"type": record.type, "template": record.template, "concepts": record.concepts, "values": record.values}
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     written = Path(path)
-    beside = written.with_name(f".{written.name}.{os.getpid()}.part")
-    beside.write_text(head + text, encoding="utf-8")
-    beside.replace(written)
+    spec.write_whole(written, (head + text).encode())
     return written
 
 

@@ -7,11 +7,11 @@ A field that nothing reads would stand in the form without any effect, so its na
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
+from deepft_lab import params
 from deepft_lab.records import Fault, Field, Template
-from deepft_lab.training.recipes import advanced, backbones, builders, checking
+from deepft_lab.training.recipes import advanced, backbones, builders, checking, common
 from deepft_lab.training.recipes.parts import Base
 
 # What the training reads, by the types that a field of the name may have.
@@ -56,14 +56,11 @@ ONLY: dict[str, tuple[str, ...]] = {
     advanced.FIELD: tuple(model_type for model_type, _ in advanced.CONFIGS.values()),
 }  # fmt: skip
 _SIZES = {"visual-detector": ("integers",), "visual-segmenter": ("integers", "integer")}  # others: one integer
-# Fields whose choices are what the training knows, by the fields of our own templates.
+# Fields whose choices are what the training knows.
 CHOICES: dict[str, tuple[str, ...]] = {
     "flip_direction": ("horizontal", "vertical"),
     "concepts_mutually_exclusive": ("auto", "true", "false"),
-    "augmentation": ("template", "none", "light", "strong"),
-    "class_weights": ("none", "balanced"),
-    "mixed_precision": ("auto", "no", "bf16", "fp16"),
-    "decode": ("cache", "full"),
+    **{field.name: tuple(field.choices) for field in common.FIELDS if field.choices},
 }
 _WITH_ARGUMENTS = ("optimizer", "schedule", "backbone", "neck", "head", "loss")
 
@@ -88,9 +85,8 @@ def _of_field(field: Field, model_type: str) -> list[Fault]:
     known = {name: types for name, types in KNOWN.items() if model_type in ONLY.get(name, (model_type,))}
     known["image_size"] = _SIZES.get(model_type, ("integer",))
     if field.name not in known:
-        close = difflib.get_close_matches(field.name, known, 1)
-        meant = f" Did you mean {close[0]}?" if close else f" Known are: {', '.join(sorted(known))}."
-        return [Fault(place, field.name, f"Nothing in a {model_type} reads a field of this name.{meant}")]
+        way_out = params.meant(field.name, known) or f" Known are: {', '.join(sorted(known))}."
+        return [Fault(place, field.name, f"Nothing in a {model_type} reads a field of this name.{way_out}")]
     if field.type not in known[field.name]:
         reason = f"The training reads {field.name} as {' or '.join(known[field.name])}."
         return [Fault(f"{place}.type", field.type, reason)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import math
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from deepft_lab import params
 from deepft_lab.records import Fault
 from deepft_lab.training.recipes.parts import Part
 
@@ -127,7 +127,6 @@ _ARGUMENTS = {"csp_darknet": ("depth", "width")}  # detection/backbones.py
 
 
 def of_unknown(path: str, key: Any, value: Any, hints: dict[str, Any]) -> Fault:
-    close = difflib.get_close_matches(str(key), list(hints), 1)
-    meant = f" Did you mean {close[0]}?" if close else ""
     place = f"{path}.{key}" if path else str(key)
-    return Fault(place, value, f"There is no such key here.{meant} Known are: {', '.join(hints)}.")
+    words = f"There is no such key here.{params.meant(str(key), hints)} Known are: {', '.join(hints)}."
+    return Fault(place, value, words)

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deepft_lab.records import Fault
+from deepft_lab.training.recipes import advanced
 from deepft_lab.training.recipes.detector import Detector
 from deepft_lab.training.recipes.parts import Base
 
 LEAST_SIDE = 32  # pixels
 LEAST_SIDES = {"inception_v3": 75, "vit_base_patch14_dinov2": 14, "vit_small_patch14_dinov2": 14}  # architectures.py
 _SIZES = ("image_size", "random_resize_lower", "random_resize_upper")
-_CONFIG = "config"
 
 
 def check(plan: Base, values: Mapping[str, Any]) -> list[Fault]:
@@ -67,6 +67,6 @@ def _crossed(low: list[int], high: list[int]) -> bool:
 
 
 def _of_weights(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
-    if values.get("pretrained_weights") == _CONFIG and _CONFIG not in plan.weights:
+    if values.get("pretrained_weights") == advanced.FIELD and advanced.FIELD not in plan.weights:
         reason = "The configuration names no file: say `weights: {file: ...}` there, or choose None."
-        yield Fault("pretrained_weights", _CONFIG, reason)
+        yield Fault("pretrained_weights", advanced.FIELD, reason)
