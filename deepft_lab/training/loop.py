@@ -178,7 +178,6 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     def save() -> None:
         """Writes the state of the run; a full disk is a warning, and the state before stays."""
         begun = time.monotonic()
-        check_weights(bare, run.step)
         run.total_loss, run.micro_batch = losses.total, gradients.micro_batch
         fault = states.write(run, bare, optimizer, accelerator, average) if accelerator.is_main_process else ""
         if fault:
@@ -240,6 +239,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
                 inside = run.in_epoch < len(order)  # at its end an epoch is evaluated before it is written down
                 if (wish.save or wish.end) and inside:
                     losses.check()
+                    check_weights(bare, run.step)
                     save()
                 if wish.end and inside:
                     raise DeepFTError(_ended(run, states))
