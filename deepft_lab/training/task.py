@@ -114,9 +114,7 @@ class Task(ABC):
     """
 
     tell: Tell = staticmethod(lambda what, share: None)  # how far `settle` is, for whoever waits
-    one_size = (
-        True  # whether batches for training have one height and width: then a GPU looks once for what is quickest
-    )
+    one_size = True  # of batches for training: a GPU then looks once for what is quickest
     continued = False  # whether a checkpoint will fill the network: then what begins it need not be computed
 
     def __init__(self, plan: Any, values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool) -> None:

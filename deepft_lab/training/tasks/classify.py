@@ -38,12 +38,9 @@ class Classify(Task):
         return self.exclusive and self.values.get("logreg") != 1
 
     def faults(self) -> list[Fault]:
-        least, size, found = self.architecture.least_size, self.values["image_size"], []
-        if size < least:
-            found.append(Fault("image_size", size, f"{self.plan.architecture} needs at least {least} pixels."))
-        if self.values.get("logreg") == 0 and not self.exclusive:
-            found.append(Fault("logreg", 0, "0 is a softmax, and here inputs have several concepts or none. Take 1."))
-        return found
+        if self.values.get("logreg") != 0 or self.exclusive:
+            return []
+        return [Fault("logreg", 0, "0 is a softmax, and here inputs have several concepts or none. Take 1.")]
 
     @property
     def flip(self) -> augment.Flip:
