@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import torch
@@ -25,6 +26,18 @@ def precision(wanted: str, on_gpu: bool) -> tuple[str, str]:
     if wanted == "fp16" and not on_gpu:
         return "no", "mixed_precision = fp16 needs a GPU: here the precision is float32."
     return wanted, ""
+
+
+def choose_kernels(*, one_size: bool, repeatable: bool) -> None:
+    """On a GPU: those that were quickest in a trial, or those that give the same bits each time.
+
+    Called before anything is computed there. What has no repeatable kernel is told in the log, and computed.
+    """
+    torch.backends.cudnn.benchmark = one_size and not repeatable
+    if repeatable:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def accelerator(spec: JobSpec, precision: str) -> Accelerator:

@@ -27,7 +27,7 @@ class Evaluation:
         accelerator: Accelerator,
     ) -> None:  # fmt: skip
         self.task, self.examples, self.batches, self.order = task, examples, batches, order
-        self.accelerator, self._parts = accelerator, Parts(order.batch_size)
+        self.accelerator, self._parts = accelerator, Parts(task.together)
         count = len(examples)
         shown = sorted({turn * count // PREVIEWS for turn in range(PREVIEWS)}) if count else []
         self._shown = {place: examples.entries[place] for place in shown}

@@ -50,12 +50,13 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     # Processes, devices, and what an attempt before has left.
     torch.set_num_threads(spec.threads)
     on_gpu = bool(spec.gpus)
+    if on_gpu:
+        devices.choose_kernels(one_size=task.one_size, repeatable=int(values.get("seed", -1)) >= 0)
     precision, precision_fault = devices.precision(values.get("mixed_precision", "auto"), on_gpu)
     accelerator = devices.accelerator(spec, precision)
     rank, ranks, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     torch.manual_seed(spec.seed)  # all ranks begin with the same network
     torch.set_flush_denormal(True)
-    torch.backends.cudnn.benchmark = on_gpu and task.one_size
     states = States(folder)
     left = states.read(ranks)
     run, tensors = left or (Run(ranks=ranks), None)
@@ -135,6 +136,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
         spec, folder, task, bare, found.training, accelerator,
         known=run.micro_batch, steps=total_steps, warn=warn, say=say,
     )  # fmt: skip
+    task.together = micro_batch
     gradients = Gradients(
         task, accelerator, model, micro_batch=micro_batch, seed=spec.seed, pretrained=pretrained,
         warn=warn, note=lambda part: fitting.note(folder, part),
@@ -151,8 +153,9 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     evaluation = Evaluation(task, found.validation, validation_batches, validation_order, accelerator)
     losses = Losses(device)
     progress = Progress(
-        say, steps=total_steps, images_a_step=batch_size * ranks, epochs=epochs, validation=len(found.validation),
-        gpu=on_gpu, step=run.step, used=lambda: states.seconds, before=launching,
+        say, steps=total_steps, images_a_step=batch_size * ranks, epochs=epochs,
+        evaluated=task.evaluated(len(found.training), len(found.validation)), gpu=on_gpu,
+        step=run.step, used=lambda: states.seconds, before=launching,
     )  # fmt: skip
     if run.step == 0:
         say(

@@ -29,12 +29,14 @@ class Progress:
     """Decides when a step is reported; knows rates (of all ranks together), time left and resources (of this rank)."""
 
     def __init__(
-        self, say: Callable[..., Any], *, steps: int, images_a_step: int, epochs: int, validation: int, gpu: bool,
+        self, say: Callable[..., Any], *, steps: int, images_a_step: int, epochs: int, evaluated: int, gpu: bool,
         step: int = 0, used: Callable[[], float] = lambda: 0.0, before: float = 0.0,
     ) -> None:  # fmt: skip
-        """`used`: seconds of the run until now, all attempts; `before`: those that its processes took to begin."""
+        """`evaluated`: examples that an evaluation looks at; `used`: seconds of the run until now, all attempts;
+        `before`: those that its processes took to begin.
+        """
         self.say, self.steps, self.images_a_step, self.epochs, self.gpu = say, steps, images_a_step, epochs, gpu
-        self.validation, self.used, self.before = validation, used, before
+        self.to_evaluate, self.used, self.before = evaluated, used, before
         self.apart = max(1, -(-steps // MOST_EVENTS))  # steps between two events, rounded up
         self.first_step = self.last_step = step
         self.last_time = self.quote_time = time.monotonic()
@@ -125,7 +127,7 @@ class Progress:
             return None
         evaluation = self.evaluation_seconds
         if evaluation is None:
-            evaluation = self.validation / self.images_a_step * self.seconds_a_step * FORWARD_SHARE
+            evaluation = self.to_evaluate / self.images_a_step * self.seconds_a_step * FORWARD_SHARE
         return (self.steps - step) * self.seconds_a_step + (self.epochs - epoch + 1) * evaluation
 
     def _resources(self) -> dict[str, float | int | None]:

@@ -135,13 +135,13 @@ class Watch:
         gathering, settling = self.started["gathering"], self.started["settling"]
         ready = self.before + self.started_at - self.begun - gathering - settling
         task = tasks.of_job(self.spec)
-        seen = task.settled(sizes.sampled_training, sizes.sampled_validation)
-        settling *= _ratio(task.settled(sizes.training, sizes.validation), seen)
+        whole, sampled = (sizes.training, sizes.validation), (sizes.sampled_training, sizes.sampled_validation)
+        settling *= _ratio(task.settled(*whole), task.settled(*sampled))
         decoded = self.started["decoded"]
         decoding = gathering * (sizes.missing / decoded if decoded else 1.0)
         end = time.monotonic() - self.epoch_at
         evaluation = statistics.median(self.evaluations) if self.evaluations else 0.0
-        evaluation *= _ratio(sizes.validation, sizes.sampled_validation)
+        evaluation *= _ratio(task.evaluated(*whole), task.evaluated(*sampled))
         writing = statistics.median(self.writing) if self.writing else 0.0
         parts = {
             "start": ready + max(0.0, first - a_step) + end,

@@ -119,6 +119,8 @@ class Task(ABC):
 
     def __init__(self, plan: Any, values: dict[str, Any], concepts: Sequence[str], *, exclusive: bool) -> None:
         self.plan, self.values, self.concepts, self.exclusive = plan, values, list(concepts), exclusive
+        # How many examples are computed at once where no gradients are needed; the loop makes it no more than fits.
+        self.together = int(values.get("batch_size") or 1)
 
     def check(self) -> None:
         """Raises InvalidParams where this network cannot take the values, with every fault."""
@@ -186,6 +188,10 @@ class Task(ABC):
     def settled(self, training: int, validation: int) -> int:
         """How many examples `settle` looks at, of so many; by them a sample's time tells that of all."""
         return training + validation
+
+    def evaluated(self, training: int, validation: int) -> int:
+        """How many examples an evaluation looks at, of so many, as `settled`."""
+        return validation
 
     @abstractmethod
     def build(self, weights: str | None = None) -> nn.Module:

@@ -15,7 +15,7 @@ import torch
 from coloured import coloured
 
 from deepft_lab.errors import DeepFTError
-from deepft_lab.training import devices
+from deepft_lab.training import devices, loop
 
 
 @pytest.mark.parametrize(("real", "expected"), [(True, "bf16"), (False, "no")])
@@ -28,6 +28,32 @@ def test_bf16_is_taken_by_itself_only_where_the_gpu_has_it(
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
     assert devices.precision("auto", True) == (expected, "")
     assert devices.precision("auto", False) == ("no", "")
+
+
+@pytest.mark.parametrize(("seed", "repeats"), [(-1, False), (0, True), (7, True)])
+def test_who_gives_a_seed_gets_kernels_that_repeat_themselves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int, repeats: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    job = job_folders.make(tmp_path, coloured(2), [], pretrained_weights="None")
+    job = msgspec.structs.replace(job, gpus=[0], values={**job.values, "seed": seed})
+    chosen: list[tuple[bool, bool, str | None]] = []
+    real = devices.choose_kernels
+
+    def noted(**wanted: bool) -> None:
+        real(**wanted)
+        algorithms = torch.are_deterministic_algorithms_enabled()
+        chosen.append((torch.backends.cudnn.benchmark, algorithms, os.environ.get("CUBLAS_WORKSPACE_CONFIG")))
+
+    monkeypatch.setattr(devices, "choose_kernels", noted)
+    try:
+        with pytest.raises(DeepFTError, match="cannot use it"):
+            loop.train(job, tmp_path, lambda *said, **more: None)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert chosen == [(not repeats, repeats, ":4096:8" if repeats else None)]
 
 
 def test_a_gpu_that_torch_cannot_use_is_told_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import job_folders
+import msgspec
 import pytest
 import tiny
 import torch
@@ -52,6 +53,34 @@ def test_many_pictures_are_predicted_a_few_at_a_time_and_as_each_alone(
         values = [value.value for value in other.concepts]
         assert [value.value for value in one.concepts] == pytest.approx(values, abs=1e-6)
     assert together[4].error and not together[5].error
+
+
+@pytest.mark.parametrize("template", ["classifier-mobilenet-v2", "embedder-mobilenet-v2"])
+def test_a_run_in_parts_evaluates_no_more_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str
+) -> None:
+    """Where the system killed it in an evaluation, the next attempt comes through."""
+    tiny.use(monkeypatch)
+    values = {**tiny.VALUES, "num_epochs": 1, "template": template}
+    job = job_folders.make(tmp_path, coloured(16), coloured(9, first=100), threads=1, **values)
+    seen: list[int] = []
+    real = tiny.Tiny.forward
+
+    def noted(self: tiny.Tiny, images: Tensor) -> Tensor:
+        if not self.training and not torch.is_grad_enabled():
+            seen.append(len(images))
+        return real(self, images)
+
+    started: list[int] = []
+
+    def say(kind: str, step: int = 0, **data: Any) -> None:
+        if kind == "started":
+            seen.clear()  # a head that is fitted has seen the pictures a few at a time
+            started.append(data["micro_batch"])
+
+    monkeypatch.setattr(tiny.Tiny, "forward", noted)
+    train(msgspec.structs.replace(job, micro_batch=3), tmp_path, say)
+    assert started == [3] and max(seen) == 3 and sum(seen) >= 9
 
 
 def test_embeddings_of_a_transfer_are_the_same_where_memory_is_full(

@@ -87,6 +87,18 @@ def test_what_is_computed_once_is_counted_as_far_as_it_goes() -> None:
     assert seen("transfer-linear", "embedding-classifier") == (1300, 50_300), "embeddings of all"
 
 
+def test_an_evaluation_is_counted_by_all_that_it_looks_at(tmp_path: Path) -> None:
+    """An embedder's neighbours are looked for among training inputs, which are embedded each time."""
+    made = job(tmp_path, template="embedder-mobilenet-v2", num_epochs=10)
+    task = tasks.of_job(made)
+    assert (task.evaluated(2500, 100), task.evaluated(500, 100), task.evaluated(500, 0)) == (2100, 600, 0)
+    watch = quoting.Watch(made, tmp_path, lambda *given, **named: None, before=0.0)
+    watch.started = {"gathering": 0.0, "settling": 0.0, "decoded": 0, "micro_batch": 8}
+    watch.first, watch.steps, watch.evaluations = 0.1, [(1, 0.1)], [0.94]
+    sizes = quoting.Sizes(training=2500, validation=100, missing=0, sampled_training=64, sampled_validation=30)
+    assert watch.sum(sizes)["parts"]["evaluation"] == pytest.approx(10 * 0.94 * (2000 + 100) / (64 + 30))
+
+
 def test_a_quote_ends_where_the_time_limit_ends_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.use(monkeypatch)
     monkeypatch.setattr(quoting, "SECONDS", 0.5)

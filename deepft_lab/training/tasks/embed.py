@@ -112,8 +112,11 @@ class Embed(classify.Classify):
             return list(model(self.prepare(batch.to(device)).images)[0].float().cpu())
 
         with torch.inference_mode():
-            found = memory.Parts(int(self.values["batch_size"])).of(embedded, count)
+            found = memory.Parts(self.together).of(embedded, count)
         return torch.stack(found), training.targets[chosen]
+
+    def evaluated(self, training: int, validation: int) -> int:
+        return validation + min(REFERENCES, training) if validation else 0
 
     def predictions(self, outputs: Sequence[Any]) -> list[Prediction]:
         return [Prediction(embedding=embedding.tolist()) for embedding, _ in outputs]
