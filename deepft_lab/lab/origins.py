@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from deepft_lab.errors import NotFound
 from deepft_lab.lab.versions import find_version
 from deepft_lab.records import Fault
+from deepft_lab.training import recipes
+from deepft_lab.training.recipes import network
 
 if TYPE_CHECKING:
     from deepft_lab.lab.lab import Lab
@@ -42,6 +45,27 @@ def resumed(
     """The model folder that `resume_from` ("v3" of this model, or "model/v3") names: a version of the same type."""
     wanted = values.get("resume_from")
     return _find(lab, connection, owner, app, "resume_from", wanted, model["id"], (model["type"],), faults)
+
+
+def check_network(model_folder: Path, plan: recipes.Base, wanted: Any, faults: list[Fault]) -> None:
+    """Adds a fault where the version that `resume_from` names has another network than a settled recipe.
+
+    Only names are compared here; sizes that differ are told by the worker, which makes the network.
+    """
+    card = msgspec.json.decode((model_folder / CARD).read_bytes())
+    try:
+        old = recipes.settled(recipes.read(card["recipe"], card["type"]), card["values"])
+    except (msgspec.ValidationError, KeyError):  # written by another release
+        return
+    theirs, ours = network.names(old), network.names(plan)
+    for part, name in ours.items():
+        if theirs.get(part) != name:
+            reason = (
+                f"Its network is another: {part} {theirs.get(part, 'none')} ({card.get('template')}), here {name}. "
+                "Choose a version with the same network, or leave the field empty."
+            )
+            faults.append(Fault("resume_from", wanted, reason))
+            return
 
 
 def keep(model: Path, place: Path) -> None:

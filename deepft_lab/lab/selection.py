@@ -20,6 +20,7 @@ from deepft_lab.lab.split import hold_out
 from deepft_lab.records import Fault, Template
 
 FEW_INPUTS = 1000
+_NAMED = 10  # concepts of a warning
 PAIR = 2  # an embedder learns from concepts with as many inputs as this, and needs as many such concepts
 
 
@@ -195,6 +196,17 @@ def _fill_in(chosen: Selection, concepts: Sequence[str]) -> None:
 
     chosen.training = [complete(example) for example in chosen.training]
     chosen.validation = [complete(example) for example in chosen.validation]
+    unknown = {
+        concept: sum(concept not in example.labels for example in chosen.training)
+        for concept in sorted(set(concepts) - closed)
+    }
+    unsaid = [f"{concept} ({count} of {len(chosen.training)})" for concept, count in unknown.items() if count]
+    if unsaid:
+        more = f" and {len(unsaid) - _NAMED} more" if len(unsaid) > _NAMED else ""
+        chosen.warnings.append(
+            "Some inputs are labelled negative, so for these concepts the inputs that say nothing of them are unknown, "
+            f"and teach nothing of them: {', '.join(unsaid[:_NAMED])}{more}. Label them negative where they are."
+        )
 
 
 def _inputs(count: int) -> str:

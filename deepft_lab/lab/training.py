@@ -112,6 +112,9 @@ def settle(
         selection.warn_of_few(chosen, template, concepts)
         base = origins.base(lab, connection, owner, app, model, values, faults)
         resumed = origins.resumed(lab, connection, owner, app, row, values, faults)
+        if resumed is not None and not faults:
+            plan = recipes.settled(recipes.read(template.recipe, template.type), values)
+            origins.check_network(resumed, plan, values["resume_from"], faults)
     faults += chosen.faults
     if faults:
         words = "; ".join(f"{fault.field} = {fault.value!r}: {fault.reason}" for fault in faults)

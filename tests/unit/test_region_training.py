@@ -256,6 +256,22 @@ def test_a_training_goes_on_from_a_version_and_keeps_it(two_models: Desk) -> Non
     assert (desk.lab.job_folder(version.job) / "resume" / "model.safetensors").read_text() == "first"
 
 
+def test_a_version_with_another_network_is_refused_before_anything_is_queued(two_models: Desk) -> None:
+    desk = two_models
+    version = trained(desk, "first")
+    card = desk.lab.job_folder(version.job) / "model" / "model.json"
+    recipe = desk.lab.catalog.get("classifier-efficientnetv2").recipe
+    written = {"type": "visual-classifier", "template": "other", "recipe": recipe, "values": {"variant": "small"}}
+    card.write_bytes(msgspec.json.encode(written))
+    set_values(desk, "second", resume_from="first/v1")
+    with pytest.raises(InvalidParams, match=r"another: architecture tf_efficientnetv2_s \(other\), here mobilenet_v2"):
+        desk.begin_training("second")
+    same = {**written, "recipe": desk.lab.catalog.get("classifier-mobilenet-v2").recipe, "values": {}}
+    card.write_bytes(msgspec.json.encode(same))
+    version = desk.begin_training("second")
+    assert (version.id, version.state) == ("v1", "queued")
+
+
 def test_an_embedding_classifier_stands_on_a_version_of_the_same_app(two_models: Desk) -> None:
     desk = two_models
     trained(desk, "first")

@@ -73,10 +73,12 @@ def test_concepts_exclude_each_other_where_every_input_has_exactly_one() -> None
 def test_missing_labels_are_negative_only_where_nobody_labels_negatives() -> None:
     chosen = choose([example(1, ant=1, bee=1), example(2, bee=1), example(3, ant=1)])
     assert not chosen.exclusive
-    assert chosen.training[1].labels == {"ant": 0, "bee": 1}
+    assert chosen.training[1].labels == {"ant": 0, "bee": 1} and not chosen.warnings
     chosen = choose([example(1, ant=1, bee=1), example(2, ant=0, bee=1), example(3, bee=1), example(4, ant=1)])
     assert chosen.training[2].labels == {"bee": 1}, "ant has labelled negatives, so it is unknown here"
     assert chosen.training[3].labels == {"ant": 1, "bee": 0}
+    (warning,) = [words for words in chosen.warnings if "labelled negative" in words]
+    assert "ant (1 of 4)" in warning and "bee" not in warning.split(":")[1], "who labels one negative is told"
 
 
 def test_exclusivity_that_is_asked_for_names_the_input_that_speaks_against_it() -> None:
