@@ -105,7 +105,7 @@ class Catalog:
         own = [folder / file for folder in self.weights_folders()]
         cached = [_torch_hub() / name for name in weights.hub]
         if weights.huggingface:
-            cached += sorted(_hugging_face(weights.huggingface).glob("*/model.safetensors"))
+            cached += _snapshots(weights.huggingface)
         found = next((path for path in own + cached if path.is_file()), None)
         if found is not None:
             return found.absolute()
@@ -162,12 +162,16 @@ def _torch_hub() -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
-def _hugging_face(repository: str) -> Path:
-    """The snapshots of a repository in Hugging Face's cache."""
+def _snapshots(repository: str) -> list[Path]:
+    """A repository's weights in Hugging Face's cache, those of its main branch first."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
     hub = os.environ.get("HF_HUB_CACHE") or f"{home}/hub"
-    return Path(hub).expanduser() / f"models--{repository.replace('/', '--')}" / "snapshots"
+    folder = Path(hub).expanduser() / f"models--{repository.replace('/', '--')}"
+    main = folder / "refs" / "main"
+    newest = main.read_text().strip() if main.is_file() else ""
+    found = folder.glob("snapshots/*/model.safetensors")
+    return sorted(found, key=lambda path: (path.parent.name != newest, path.parent.name))
 
 
 def _not_found(template: Template, choice: str, file: str, own: list[Path], cached: list[Path]) -> str:

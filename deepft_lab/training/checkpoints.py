@@ -38,6 +38,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     best_epoch: int
     metrics: dict[str, float | None]
     code_version: str = ""
+    weights: dict[str, str] = {}  # the pretrained file that it began from: its name and SHA-256
 
 
 def best_path(epoch: int) -> str:

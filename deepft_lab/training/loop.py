@@ -24,7 +24,18 @@ from torch import nn
 from deepft_lab import params
 from deepft_lab.errors import DeepFTError
 from deepft_lab.spec import JobSpec, Result
-from deepft_lab.training import checkpoints, data, devices, fitting, inheriting, material, optimizers, schedules, tasks
+from deepft_lab.training import (
+    checkpoints,
+    data,
+    devices,
+    fitting,
+    inheriting,
+    material,
+    optimizers,
+    schedules,
+    tasks,
+    weights,
+)
 from deepft_lab.training.averaging import Average
 from deepft_lab.training.evaluation import Evaluation
 from deepft_lab.training.fitting import fit
@@ -107,6 +118,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     model: nn.Module = task.build(None if spec.resume_model else spec.weights)
     if spec.resume_model and (words := inheriting.inherit(task, model, Path(spec.resume_model))):
         warn(words)
+    began_from = weights.identify(spec.weights) if spec.weights and accelerator.is_main_process else {}
     optimizer = optimizers.build(
         task.plan.optimizer,
         model,
@@ -176,6 +188,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
             gathering=gathering,
             settling=settling,
             micro_batch=micro_batch,
+            weights=began_from,
         )
 
     def save() -> None:
@@ -203,6 +216,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
             best_epoch=run.best_epoch,
             metrics=run.metrics,
             code_version=spec.code_version,
+            weights=began_from,
         )
 
     steps, stopping = total_steps, False

@@ -4,7 +4,8 @@
     jupyter deepft weights fetch classifier-convnext
 
 A person's own files are safetensors only, which cannot carry code. A .pth file is read from torch hub's cache alone,
-without code (`weights_only=True`), after the digits of its SHA-256 in its name were checked.
+without code (`weights_only=True`). Files of torch hub's and of Hugging Face's cache are called after their SHA-256,
+which is checked.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from deepft_lab.errors import DeepFTError
 
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")
+_SHA256 = re.compile(r"[0-9a-f]{64}")  # a whole name in Hugging Face's cache, to which that of the snapshot leads
 _COUNTER = "num_batches_tracked"
 
 # torchvision's names of the parts of a ConvNeXt, and timm's: blocks of stage s lie at 2s + 1, what leads to it at 2s.
@@ -110,6 +112,9 @@ def read(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, or of a .pth file of torch hub's cache. Raises WrongWeights."""
     path = Path(path)
     if path.suffix == ".safetensors":
+        blob = path.resolve().name
+        if _SHA256.fullmatch(blob):
+            _check_hash(path, blob)
         try:
             return load_file(path)
         except Exception as error:  # the library raises its own SafetensorError, OSError and others
@@ -120,11 +125,37 @@ def read(path: str | Path) -> dict[str, Tensor]:
             f"The file {path} is neither safetensors nor a file of torch hub's cache. "
             f"Convert it: jupyter deepft weights convert {path} {path.with_suffix('.safetensors').name}"
         )
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read())
-    if not found.hexdigest().startswith(digits.group(1)):
-        raise WrongWeights(f"The file {path} is damaged: its SHA-256 does not begin with {digits.group(1)}. Remove it.")
+    _check_hash(path, digits.group(1))
     return read_pickle(path)
+
+
+def identify(path: str | Path) -> dict[str, str]:
+    """Which file it is, for whoever wants to know later: its name (a snapshot's repository and revision) and SHA-256.
+
+    Raises WrongWeights where it cannot be read.
+    """
+    path = Path(path)
+    name, snapshot = path.name, path.parent
+    if snapshot.parent.name == "snapshots":
+        repository = snapshot.parent.parent.name.removeprefix("models--").replace("--", "/")
+        name = f"{repository}@{snapshot.name}/{name}"
+    return {"file": name, "sha256": _sha256(path)}
+
+
+def _check_hash(path: Path, digits: str) -> None:
+    if not _sha256(path).startswith(digits):
+        raise WrongWeights(f"The file {path} is damaged: its SHA-256 does not begin with {digits}. Remove it.")
+
+
+def _sha256(path: Path) -> str:
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                found.update(block)
+    except OSError as error:
+        raise WrongWeights(f"The file {path} cannot be read: {error.strerror}.") from error
+    return found.hexdigest()
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:

@@ -6,13 +6,18 @@ import hashlib
 import os
 from pathlib import Path
 
+import job_folders
 import pytest
+import tiny
 import torch
+from coloured import coloured
 from safetensors.torch import load_file, save_file
 from torchvision.models import mobilenet_v2, squeezenet1_1
 
 from deepft_lab.training import weights
 from deepft_lab.training.architectures import ARCHITECTURES
+from deepft_lab.training.checkpoints import read_card
+from deepft_lab.training.loop import train
 
 HEAD = ARCHITECTURES["mobilenet_v2"].head
 
@@ -70,6 +75,40 @@ def test_a_file_of_torch_hub_is_read_only_when_its_hash_fits(tmp_path: Path) -> 
     assert weights.read(good)["a"].tolist() == [1.0, 1.0]
     with pytest.raises(weights.WrongWeights, match="SHA-256"):
         weights.read(bad)
+
+
+def test_a_file_of_the_hubs_cache_is_read_only_when_its_hash_fits_and_is_called_by_its_revision(tmp_path: Path) -> None:
+    cache = tmp_path / "models--timm--resnet50.a1_in1k"
+    snapshot = cache / "snapshots" / "0123abcd" / "model.safetensors"
+    snapshot.parent.mkdir(parents=True)
+    save_file({"a": torch.ones(2)}, tmp_path / "made.safetensors")
+    content = (tmp_path / "made.safetensors").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    (cache / "blobs").mkdir()
+    (cache / "blobs" / digest).write_bytes(content)
+    snapshot.symlink_to(f"../../blobs/{digest}")
+    assert weights.read(snapshot)["a"].tolist() == [1.0, 1.0]
+    named = {"file": "timm/resnet50.a1_in1k@0123abcd/model.safetensors", "sha256": digest}
+    assert weights.identify(snapshot) == named
+    assert weights.identify(tmp_path / "made.safetensors") == {"file": "made.safetensors", "sha256": digest}
+    save_file({"a": torch.zeros(2)}, cache / "blobs" / digest)
+    with pytest.raises(weights.WrongWeights, match="SHA-256"):
+        weights.read(snapshot)
+    with pytest.raises(weights.WrongWeights, match="cannot be read"):
+        weights.identify(tmp_path / "gone.safetensors")
+
+
+def test_a_model_says_which_file_it_began_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.use(monkeypatch)
+    path = tmp_path / "weights" / "mobilenet_v2.safetensors"
+    path.parent.mkdir()
+    save_file(ARCHITECTURES["mobilenet_v2"].build(2, 0.0).state_dict(), path)
+    values = {**tiny.VALUES, "num_epochs": 1, "pretrained_weights": "ImageNet-1k"}
+    job = job_folders.make(tmp_path / "job", coloured(8), [], threads=1, weights_paths=[path.parent], **values)
+    started = []
+    train(job, tmp_path / "job", lambda kind, *_, **data: started.append(data) if kind == "started" else None)
+    named = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert read_card(tmp_path / "job" / "model").weights == started[0]["weights"] == named
 
 
 class Trap:

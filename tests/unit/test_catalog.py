@@ -14,7 +14,7 @@ from deepft_lab import params
 from deepft_lab.catalog import Catalog
 from deepft_lab.errors import NotFound, TemplateError, WeightsNotFound
 from deepft_lab.records import Template
-from deepft_lab.training.recipes.common import FIELDS
+from deepft_lab.training.recipes.common import FIELDS, of_type
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "visual-classifier"
 A1, MOBILENET = "classifier-resnet50-rsb-a1", "classifier-mobilenet-v2"
@@ -68,7 +68,7 @@ def test_a1_has_the_fields_of_the_reference() -> None:
 def test_every_template_has_the_common_fields_and_may_state_its_own(alone: Path) -> None:
     for template in Catalog().list().templates:
         fields = {field.name: field for field in template.fields}
-        assert {field.name for field in FIELDS} <= set(fields)
+        assert {field.name for field in of_type(template.type)} <= set(fields)
         assert params.check(template.fields, {})[1] == []
     own = {"name": "ema", "type": "number", "default": 0.9, "help": "Our own."}
     folder = alone / "jupyter_path" / "deepft-lab" / "templates"
@@ -188,6 +188,19 @@ def test_weights_are_found_along_the_path_and_then_in_the_caches(alone: Path) ->
         place.parent.mkdir(parents=True)
         place.write_bytes(b"")
         assert catalog.find_weights(template, values_of(template)) == place
+
+
+def test_of_several_snapshots_that_of_the_main_branch_is_taken(alone: Path) -> None:
+    catalog = Catalog(weights_paths=[])
+    template = catalog.get(A1)
+    folder = alone / "hf_hub_cache" / "models--timm--resnet50.a1_in1k"
+    for revision in ("aaaa", "bbbb", "cccc"):
+        (folder / "snapshots" / revision).mkdir(parents=True)
+        (folder / "snapshots" / revision / "model.safetensors").touch()
+    assert catalog.find_weights(template, values_of(template)).parent.name == "aaaa"
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("bbbb\n")
+    assert catalog.find_weights(template, values_of(template)).parent.name == "bbbb"
 
 
 def test_missing_weights_are_an_error_with_file_places_and_both_ways_out(alone: Path) -> None:
