@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PARALLEL = 4
 IN_MEMORY = 8 * 1024 * 1024  # larger files are read while they are sent
+_NAMED = 5  # folders of a hint
 FORMATS = ("auto", "images", "folders", *formats.FORMATS)
 
 Sources = Any  # str | Path | bytes | PIL image | a list of these
@@ -51,6 +52,7 @@ class UploadReport:
         self.regions = 0  # that the files' annotations hold, without those that were left out
         self.format = "images"  # as it was recognised
         self.dry_run = dry_run
+        self.hint = ""  # what may have been meant
 
     def note(self, file: records.UploadedFile) -> None:
         """Takes one file's outcome in."""
@@ -67,12 +69,14 @@ class UploadReport:
         parts += [shown.count(len(self.errors), "error")]
         parts += [shown.count(self.regions, "region")] if self.format in formats.FORMATS else []
         parts += [shown.count(len(self.warnings), "warning")] if self.warnings else []
-        return f"<UploadReport{' of a dry run' if self.dry_run else ''}: {', '.join(parts)}>"
+        said = f"<UploadReport{' of a dry run' if self.dry_run else ''}: {', '.join(parts)}>"
+        return f"{said}\n{self.hint}" if self.hint else said
 
     def _repr_html_(self) -> str:
         rows = [("error", name, reason) for name, reason in self.errors]
         rows += [("warning", "", warning) for warning in self.warnings]
-        title = repr(self).strip("<>")
+        rows += [("hint", "", self.hint)] if self.hint else []
+        title = repr(self).splitlines()[0].strip("<>")
         return shown.table(title, ("", "file", "why"), rows[: shown.ROWS], len(rows) - shown.ROWS)
 
 
@@ -110,6 +114,10 @@ def upload(
         raise errors.InvalidRequest(f"metadata is what JSON can hold: {error}.") from None
     if concepts is not None and not hasattr(concepts, "__iter__"):
         raise errors.InvalidRequest(f'concepts are names, or "folders", not {concepts!r}.')
+    if concepts == "folder":
+        raise errors.InvalidRequest(
+            'concepts = "folders" makes the folders of the pictures concepts; ["folder"] is one concept of that name.'
+        )
     from_folders = concepts == "folders" or (format == "folders" and concepts is None)
     names = [] if from_folders or concepts is None else [concepts] if isinstance(concepts, str) else list(concepts)
     show = progress or _line(sys.stderr)
@@ -130,6 +138,8 @@ def upload(
     items = list(collect(sources))
     if not items:
         report.warnings.append("There are no files in what was given; hidden ones are left out.")
+    if format == "auto" and concepts is None:
+        report.hint = _hint(items)
     created = app.call("create_upload", body=settings)
     done = 0
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="deepft-upload") as pool:
@@ -142,6 +152,15 @@ def upload(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return report
+
+
+def _hint(items: Sequence[Item]) -> str:
+    """Pictures in several folders are often sorted by what they show."""
+    folders = sorted({Path(item.name).parent.name for item in items if item.path is not None and not item.reason})
+    if len(folders) < 2:
+        return ""
+    named = ", ".join(folders[:_NAMED]) + (" ..." if len(folders) > _NAMED else "")
+    return f"The pictures lie in {len(folders)} folders ({named}). Are they concepts? Upload with concepts='folders'."
 
 
 def collect(sources: Sources) -> Iterator[Item]:

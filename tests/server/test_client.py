@@ -58,6 +58,17 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(app: Any, folder_of_pi
     assert app.count() == 0 and not app.concepts() and not app.datasets()
 
 
+def test_folders_that_may_be_concepts_are_hinted_at(app: Any, folder_of_pictures: Path) -> None:
+    report = app.upload(folder_of_pictures)
+    assert not app.concepts() and not report.warnings
+    names = ["ants", "bees"]
+    assert f"{len(names)} folders ({', '.join(names)})" in report.hint and "concepts='folders'" in report.hint
+    assert report.hint in repr(report) and "concepts=" in report._repr_html_()
+    again = app.upload(folder_of_pictures, concepts="folders")
+    assert not again.hint and again.duplicates and sorted(concept.name for concept in app.concepts()) == names
+    assert not app.upload(folder_of_pictures / names[0]).hint
+
+
 def test_broken_and_hostile_files_are_reported_and_stop_nothing(app: Any, tmp_path: Path) -> None:
     good = picture(5)
     files = {
@@ -117,6 +128,7 @@ def test_bytes_and_pil_images_are_uploaded_too(app: Any) -> None:
         ({"metadata": ["a"]}, "metadata is an object"),
         ({"metadata": {"taken": object()}}, "metadata is what JSON can hold"),
         ({"concepts": 3}, "concepts are names.*not 3"),
+        ({"concepts": "folder"}, 'concepts = "folders" makes'),
         ({"paths": "https://example.org/a.jpg"}, "https://example.org/a.jpg' is an address"),
         ({"paths": "/no/such/folder"}, "no file or folder"),
         ({"paths": 5}, "not int"),
