@@ -62,10 +62,7 @@ class Catalog:
                 if first.hash != found.hash and not _is_ours(path):  # ours may be replaced on purpose
                     reason = f"It is taken by {first.origin}, which is found first: give this one an id of its own."
                     broken.append(BrokenTemplate(origin=found.origin, faults=[Fault("id", found.id, reason)]))
-        ordered = sorted(
-            templates.values(), key=lambda template: (template.type, not template.recommended, template.id)
-        )
-        return TemplateList(templates=ordered, broken=broken)
+        return TemplateList(templates=sorted(templates.values(), key=order), broken=broken)
 
     def get(self, name: str, type: str | None = None) -> Template:
         """The template of an id or an alias. Raises NotFound, or TemplateError where its file is broken.
@@ -148,6 +145,11 @@ class Catalog:
             return BrokenTemplate(
                 origin=template_file.origin(path), faults=[Fault("", None, f"It cannot be read: {error.strerror}.")]
             )
+
+
+def order(template: Template) -> tuple[str, bool, str]:
+    """By type, recommended ones first."""
+    return template.type, not template.recommended, template.id
 
 
 def _is_ours(path: Path) -> bool:

@@ -119,6 +119,7 @@ class Template(Record, frozen=True):
     licence: Licence = Licence(code="BSD-3-Clause")
     sources: list[str] = []
     recommended: bool = False
+    without_gpu: bool = False  # recommended in its type where the machine has no GPU
     origin: str = ""  # the file it came from
     hash: str = ""  # SHA-256 of its canonical JSON
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 from deepft_lab.errors import Conflict, InvalidParams, NotFound
 from deepft_lab.lab.access import find, find_app
 from deepft_lab.lab.names import check_id, clean_concepts
+from deepft_lab.lab.system import recommended_here
 from deepft_lab.records import MODEL_TYPES, Caller, Count, CreateModel, CreateQuote, Fault, Model, Template, UpdateModel
 from deepft_lab.store import tables as t
 from deepft_lab.training import recipes
@@ -136,7 +137,7 @@ def _template(lab: Lab, type: str, wanted: str | None) -> Template:
         if not of_type:
             reason = f"There is no template for {type} here."
             raise InvalidParams(reason, [Fault("type", type, reason)])
-        return next((template for template in of_type if template.recommended), of_type[0])
+        return recommended_here(lab, of_type)[0]
     try:
         template = lab.catalog.get(wanted, type)
     except NotFound as error:

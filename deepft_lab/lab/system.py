@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from deepft_lab import params
+from deepft_lab import catalog, params
 from deepft_lab._version import __version__
 from deepft_lab.lab.jobs import running_by_gpu
-from deepft_lab.records import Caller, CheckedParams, CheckParams, Count, Machine, Me, Shutdown, TemplateList
+from deepft_lab.records import Caller, CheckedParams, CheckParams, Count, Machine, Me, Shutdown, Template, TemplateList
 from deepft_lab.training import recipes
 
 if TYPE_CHECKING:
@@ -39,7 +39,21 @@ def machine(lab: Lab, caller: Caller) -> Machine:
 
 
 def templates(lab: Lab, caller: Caller) -> TemplateList:
-    return lab.catalog.list()
+    """The catalog, with what is recommended on this machine first within each type."""
+    listed = lab.catalog.list()
+    return msgspec.structs.replace(listed, templates=recommended_here(lab, listed.templates))
+
+
+def recommended_here(lab: Lab, templates: list[Template]) -> list[Template]:
+    """Where there is no GPU, a type's template for such machines is the recommended one."""
+    types = {template.type for template in templates if template.without_gpu}
+    if not types or lab.engine.machine().gpus:
+        return templates
+    found = [
+        msgspec.structs.replace(template, recommended=template.without_gpu) if template.type in types else template
+        for template in templates
+    ]
+    return sorted(found, key=catalog.order)
 
 
 def check_params(lab: Lab, caller: Caller, *, template: str, body: CheckParams) -> CheckedParams:

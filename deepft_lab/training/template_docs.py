@@ -48,7 +48,7 @@ def templates_page() -> str:
         "|---|---|---|---|",
     ]
     for template in found:
-        star = " (recommended)" if template.recommended else ""
+        star = " (recommended)" * template.recommended + " (recommended without a GPU)" * template.without_gpu
         names = ", ".join(f"`{alias}`" for alias in template.aliases)
         link = f"[`{template.id}`](#{template.id})"
         lines.append(f"| {link}{star} | {template.type} | {_cell(template.good_for)} | {names} |")

@@ -14,7 +14,7 @@ from deepft_lab.lab import selection
 from deepft_lab.lab.examples import Example
 from deepft_lab.lab.selection import select
 from deepft_lab.lab.split import hold_out
-from deepft_lab.records import CreateModel, EditInputs, Template, UpdateModel
+from deepft_lab.records import CreateModel, EditInputs, Gpu, Template, UpdateModel
 
 
 def example(number: int, **labels: int) -> Example:
@@ -270,6 +270,24 @@ def test_a_model_is_refused_with_every_fault(desk: Desk) -> None:
     desk.new_model()
     with pytest.raises(Conflict):
         desk.new_model()
+
+
+def test_what_is_recommended_hangs_on_the_machine(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def recommended() -> dict[str, str]:
+        listed = desk.lab.templates(desk.caller).templates
+        first = {template.type: template.id for template in reversed(listed)}
+        assert first == {template.type: template.id for template in listed if template.recommended}
+        return first
+
+    desk.create_model(body=CreateModel(id="without", type="visual-classifier"))
+    assert desk.model(model="without").template == recommended()["visual-classifier"] == "classifier-mobilenet-v2"
+    assert recommended()["visual-embedder"] == "embedder-mobilenet-v2"
+    machine = desk.lab.engine.machine()
+    gpu = Gpu(index=0, name="a", memory_total=1, memory_used=0, utilisation=None, job=None)
+    monkeypatch.setattr(desk.lab.engine, "machine", lambda: msgspec.structs.replace(machine, gpus=[gpu]))
+    desk.create_model(body=CreateModel(id="with", type="visual-classifier"))
+    assert desk.model(model="with").template == recommended()["visual-classifier"] == "classifier-resnet50-rsb-a1"
+    assert recommended()["visual-embedder"] == "embedder-angular-margin"
 
 
 def test_a_legacy_name_finds_its_template(desk: Desk) -> None:

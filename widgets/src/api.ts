@@ -467,6 +467,7 @@ export interface Template {
   licence: Licence;
   sources: string[];
   recommended: boolean;
+  without_gpu: boolean;
   origin: string;
   hash: string;
 }
