@@ -18,7 +18,8 @@ SEED = Field(
     default=-1,
     min=-1,
     max=2**32 - 1,
-    help="The same seed gives the same run on a CPU. -1 takes one that stays the same for a model.",
+    help="The same seed gives the same run on the same machine; on a GPU, where it asks for kernels that repeat "
+    "themselves, this takes time. -1 takes a seed that stays the same for a model, and the quickest kernels.",
 )
 VALIDATION = Field(
     name="validation",
@@ -121,8 +122,8 @@ RESUME_FROM = Field(
     type="text",
     default="",
     unit="version",
-    help="A trained version of the same type to start from, such as v3 or my-model/v3, instead of the pretrained "
-    "weights. Concepts that it knew keep what it learned.",
+    help="A trained version of the same type and with the same network to start from, such as v3 or my-model/v3, "
+    "instead of the pretrained weights. Concepts that it knew keep what it learned.",
 )
 DECODE = Field(
     name="decode",
@@ -173,6 +174,10 @@ BEST: dict[str, str] = {
 }
 
 
+# Of these fields, those that nothing reads for a type: embeddings are computed once, of pictures as they are.
+UNREAD: dict[str, tuple[str, ...]] = {"embedding-classifier": (AUGMENTATION.name,)}
+
+
 def of_type(model_type: str) -> tuple[Field, ...]:
     """The fields of every template of a type: what is held out says what is measured there."""
     words = (
@@ -181,6 +186,7 @@ def of_type(model_type: str) -> tuple[Field, ...]:
     return tuple(
         msgspec.structs.replace(field, help=field.help + words) if field.name == VALIDATION.name else field
         for field in FIELDS
+        if field.name not in UNREAD.get(model_type, ())
     )
 
 
