@@ -14,7 +14,8 @@ from deepft_lab.client.parameters import ParameterFile
 from deepft_lab.client.table import Table
 from deepft_lab.client.upload import Progress, Sources, UploadReport, upload
 from deepft_lab.client.values import sendable
-from deepft_lab.errors import InvalidRequest
+from deepft_lab.errors import InvalidParams, InvalidRequest
+from deepft_lab.records import Fault
 
 if TYPE_CHECKING:
     from deepft_lab.client.lab import Lab
@@ -221,11 +222,12 @@ class App:
     ) -> Model:
         """Creates a model. Further keywords are hyperparameters of the template; every wrong one is told at once.
 
-        No type: that of the template. No template: the recommended one of the type. Neither: a visual-classifier. No
-        concepts: all of the app, taken when training starts. `params`: a YAML file (of `Model.save_params`, or of
-        Clarifai's SDK) that says all this; what is given beside it counts before it.
+        No type: that of the template; an older name that templates of several types bear needs one. No template: the
+        recommended one of the type. Neither: a visual-classifier. No concepts: all of the app, taken when training
+        starts. `params`: a YAML file (of `Model.save_params`, or of Clarifai's SDK) that says all this; what is given
+        beside it counts before it.
         """
-        said = parameters.read(params)
+        said = parameters.read(params, beside=values)
         template = template or said.template
         body = records.CreateModel(
             id=id,
@@ -238,10 +240,16 @@ class App:
         return Model(self, self.call("create_model", body=body))
 
     def _type_of(self, template: str | None) -> str:
-        """The type that a template is for; of an alias of several types, and without a template, the usual one."""
+        """The type that a template is for, the usual one without a template. Raises InvalidParams for an alias of
+        several types."""
         found = [each for each in self.lab.templates() if template in (each.id, *each.aliases)] if template else []
-        types = {each.type for each in found if each.id == template} or {each.type for each in found}
-        return types.pop() if len(types) == 1 else USUAL_TYPE
+        exactly = [each for each in found if each.id == template]
+        types = {each.type: each.id for each in exactly or found}
+        if len(types) > 1:
+            words = ", ".join(f"type={type!r} ({id})" for type, id in sorted(types.items()))
+            reason = f"Templates of several types bear the name {template}. Say which is meant: {words}."
+            raise InvalidParams(reason, [Fault("type", None, reason)])
+        return next(iter(types), USUAL_TYPE)
 
     def model(self, id: str) -> Model:
         return Model(self, self.call("model", model=id))

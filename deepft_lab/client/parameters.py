@@ -4,17 +4,19 @@
     app.create_model("again", params="params.yaml", num_epochs=20)
 
 Files of Clarifai's SDK are read too (`train_params` with its names of templates; `dataset_id`, `inference_params`).
+What means something else here, or nothing, is told by a warning each (counterparts.py).
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deepft_lab import spec
+from deepft_lab.client import counterparts
 from deepft_lab.client.values import sendable
 from deepft_lab.errors import InvalidParams
 from deepft_lab.records import Fault
@@ -32,6 +34,7 @@ _THEIRS = (
     "train_params",
     "inference_params",
     "concepts_mutually_exclusive",
+    "resume_from_model",
 )
 _MOST = 1_000_000  # bytes
 
@@ -45,8 +48,11 @@ class Parameters(NamedTuple):
     values: dict[str, Any] = {}
 
 
-def read(source: ParameterFile | None) -> Parameters:
-    """The set-up that a file holds, or a mapping as a file would. Raises InvalidParams with every fault."""
+def read(source: ParameterFile | None, beside: Collection[str] = ()) -> Parameters:
+    """The set-up that a file holds, or a mapping as a file would. Raises InvalidParams with every fault.
+
+    `beside`: hyperparameters that are given besides the file, and so need no counterpart of what it says of them.
+    """
     if source is None:
         return Parameters()
     name, document = _document(source)
@@ -64,9 +70,14 @@ def read(source: ParameterFile | None) -> Parameters:
         values = {}
     values = {str(key): value for key, value in values.items() if not (theirs and value is None)}  # null: no default
     template = values.pop("template", None) if theirs else document.get("template")
-    if theirs:
-        faults += _of_theirs(document, values)
     kind, concepts = document.get("type"), document.get("concepts") or None
+    notes: list[str] = []
+    if theirs:
+        values |= _from_above(document, values)
+        kind = counterparts.type_of(template, values)
+        values, notes, wrong = counterparts.of(template, values, beside)
+        faults += wrong
+        notes += _of_no_model(document)
     faults += [Fault(key, value, "It is a text.") for key, value in (("type", kind), ("template", template))
                if not isinstance(value, str | None)]  # fmt: skip
     if concepts is not None and not (isinstance(concepts, list) and all(isinstance(each, str) for each in concepts)):
@@ -75,6 +86,8 @@ def read(source: ParameterFile | None) -> Parameters:
         )
     if faults:
         raise _refusal(name, faults)
+    for note in notes:
+        warnings.warn(note, stacklevel=3)  # at the line of whoever called create_model or update_params
     return Parameters(kind, template, concepts, sendable(values))
 
 
@@ -94,23 +107,23 @@ def write(path: str | os.PathLike[str], model: Model) -> Path:
     return written
 
 
-def _of_theirs(document: Mapping[str, Any], values: dict[str, Any]) -> list[Fault]:
-    """Brings what stands elsewhere in Clarifai's files to the values; says what belongs to no model here."""
-    if (exclusive := document.get("concepts_mutually_exclusive")) is not None:
-        values.setdefault("concepts_mutually_exclusive", exclusive)
+def _from_above(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands beside `train_params` in Clarifai's files and is a value here."""
+    above = {name: document.get(name) for name in ("concepts_mutually_exclusive", "resume_from_model")}
+    return {name: value for name, value in above.items() if value is not None and name not in values}
+
+
+def _of_no_model(document: Mapping[str, Any]) -> list[str]:
+    """Notes on what Clarifai's files say and belongs to no model here."""
+    notes = []
     if dataset := document.get("dataset_id"):
-        warnings.warn(
-            f"dataset_id: {dataset} is no part of a model here: train with model.train(dataset={str(dataset)!r}).",
-            stacklevel=5,
+        notes.append(
+            f"dataset_id: {dataset} is no part of a model here: train with model.train(dataset={str(dataset)!r})."
         )
     chosen = {key: value for key, value in (document.get("inference_params") or {}).items() if value}
     if chosen:
-        warnings.warn(f"inference_params are left out: {', '.join(map(str, chosen))}. They are chosen when predicting.",
-                      stacklevel=5)  # fmt: skip
-    if "custom_config" in values:
-        reason = "It is Python, which is not run here: write the configuration as YAML into config (docs/advanced.md)."
-        return [Fault("custom_config", values["custom_config"], reason)]
-    return []
+        notes.append(f"inference_params are left out: {', '.join(map(str, chosen))}. They are chosen when predicting.")
+    return notes
 
 
 def _document(source: ParameterFile) -> tuple[str, Any]:

@@ -1,14 +1,18 @@
 """The set-up of a model as a YAML file: ours, Clarifai's, and what is neither."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import reference
 import yaml
 
 from deepft_lab import errors
+from deepft_lab.catalog import Catalog
+from deepft_lab.client import counterparts
 
 A1 = "MMClassification_ResNet_50_RSB_A1"
 THEIRS = f"""
@@ -109,3 +113,122 @@ def test_what_is_wrong_in_a_file_is_told_with_its_name_and_all_at_once(app: Any,
     file.write_text("type: visual-detector\n")
     with pytest.raises(errors.InvalidParams, match="its type stays"):
         app.create_model("m").update_params(file)
+
+
+# -- every template of Clarifai's, with all that it published of its defaults ----------------------
+
+ONE_SIZE = "image_size = [320.0] is that of training and prediction here"
+TOLD = {  # how the warnings begin
+    "MMDetection_YoloF": ["pretrained_weights = 'coco' became pretrained_weights = ImageNet-1k"],
+    "MMClassification_AdvancedConfig": [ONE_SIZE, "custom_config = 'MMClassification_AdvancedConfig.py' is left out"],
+    "MMDetection_AdvancedConfig": [ONE_SIZE, "custom_config = 'MMDetection_AdvancedConfig.py' is left out"],
+    "MMSegmentation_AdvancedConfig": ["custom_config = 'MMSegmentation_AdvancedConfig.py' is left out"],
+    "transfer-linear": ["enrich_dataset = Automatic is left out"],
+}
+BECAME = {
+    "MMDetection_YoloF": {"pretrained_weights": "ImageNet-1k"},
+    "MMClassification_AdvancedConfig": {"image_size": 320},
+}
+GONE = {"custom_config", "enrich_dataset", "template"}
+
+
+def created(app: Any, document: Any, name: str = "m", **given: Any) -> tuple[Any, list[str]]:
+    """A model of a parameter file, and the warnings."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = app.create_model(name, params=document, **given)
+    assert all(warning.filename == __file__ for warning in told), "the line that called is the one that is named"
+    return model, [str(warning.message) for warning in told]
+
+
+@pytest.mark.parametrize(("type", "template"), reference.TEMPLATES)
+def test_a_file_with_every_published_default_makes_a_model(app: Any, tmp_path: Path, type: str, template: str) -> None:
+    file = tmp_path / "params.yaml"
+    document = reference.parameter_file(type, template)
+    file.write_text(yaml.safe_dump(document))
+    config = {"config": "optimizer: {name: adamw}"} if template.endswith("AdvancedConfig") else {}
+    model, told = created(app, file, type=type, **config)
+    assert (model.type, model.template) == (type, Catalog().get(template, type).id)
+    expected = TOLD.get(template, [])
+    assert len(told) == len(expected) and all(map(str.startswith, told, expected)), told
+    given = {name: value for name, value in document["train_params"].items() if value is not None and name not in GONE}
+    if "concepts_mutually_exclusive" in given:
+        given["concepts_mutually_exclusive"] = "false"
+    values = model.params()
+    assert {name: values[name] for name in given} == given | BECAME.get(template, {})
+
+
+@pytest.mark.parametrize(
+    ("load_from", "weights", "words"),
+    [
+        ("coco", "ImageNet-1k", "load_from = 'coco' became"),
+        ("https://example.org/yolox.pth", "ImageNet-1k", "load_from = 'https://example.org/yolox.pth' became"),
+        ("", "None", "load_from is empty, so training begins at random"),
+        (None, "ImageNet-1k", ""),
+    ],
+)
+def test_what_yolox_loads_from_becomes_its_pretrained_weights(
+    app: Any, load_from: str | None, weights: str, words: str
+) -> None:
+    values = {"keep_aspect_ratio": False, "max_aspect_ratio": 2.0, "frozen_stages": 2.0, "image_size": [640.0, 480.0]}
+    document = {"train_params": {"template": "MMDetection_YOLOX", "load_from": load_from, **values}}
+    model, told = created(app, document)
+    assert model.type == "visual-detector" and model.params()["pretrained_weights"] == weights
+    assert {name: model.params()[name] for name in values} == values
+    assert len(told) == bool(words) and all(message.startswith(words) for message in told)
+    again, told = created(app, document, "again", pretrained_weights="None")
+    assert again.params()["pretrained_weights"] == "None" and told == []
+
+
+@pytest.mark.parametrize(
+    ("embedding", "became", "told"),
+    [
+        ("my-model/v3", {"base_model": "my-model/v3"}, 0),
+        ("resnet50", {"backbone": "resnet50"}, 0),
+        ("general-image-embedding", {"base_model": "", "backbone": "mobilenet_v2"}, 1),
+        ({"model": {"id": "general-image-embedding"}}, {"base_model": "", "backbone": "mobilenet_v2"}, 1),
+    ],
+)
+def test_the_embeddings_of_a_file_are_those_of_a_version_or_of_a_backbone(
+    app: Any, embedding: Any, became: dict[str, str], told: int
+) -> None:
+    document = {"train_params": {"base_embed_model": embedding, "enrich_dataset": "Disabled"}}
+    model, messages = created(app, document)
+    assert (model.type, model.template) == ("embedding-classifier", "transfer-linear")
+    assert {name: model.params()[name] for name in became} == became
+    assert len(messages) == told and all("no version of this app" in message for message in messages)
+
+
+def test_what_a_file_says_of_no_counterpart_is_told_or_refused(app: Any) -> None:
+    fields = {field.name: field for field in Catalog().get("transfer-linear").fields}
+    assert list(counterparts.BACKBONES) == fields["backbone"].choices
+    with pytest.raises(errors.InvalidParams, match="enrich_dataset: It is Automatic or Disabled"):
+        app.create_model("m", params={"train_params": {"enrich_dataset": "yes"}})
+    document = {"train_params": {"template": A1}, "resume_from_model": {"model_id": "old", "model_version_id": "12"}}
+    model, told = created(app, document)
+    assert len(told) == 1 and told[0].startswith("resume_from_model = ") and model.params()["resume_from"] == ""
+    with pytest.warns(UserWarning, match="became pretrained_weights = ImageNet-1k"):
+        app.create_model("yolof", type="visual-detector", template="detector-yolof").update_params(
+            {"train_params": {"template": "MMDetection_YoloF", "pretrained_weights": "coco"}}
+        )
+
+
+@pytest.mark.parametrize(
+    ("alias", "types"),
+    [
+        (
+            "Clarifai_InceptionV2",
+            {"visual-classifier": "classifier-inception-v2", "visual-detector": "detector-retinanet"},
+        ),
+        ("Clarifai_ResNext", {"visual-classifier": "classifier-resnext", "visual-embedder": "embedder-resnext"}),
+    ],
+)
+def test_an_older_name_of_templates_of_several_types_asks_for_the_type(
+    app: Any, alias: str, types: dict[str, str]
+) -> None:
+    for given in ({"template": alias}, {"params": {"train_params": {"template": alias, "num_epochs": 3}}}):
+        with pytest.raises(errors.InvalidParams, match="Templates of several types bear the name") as raised:
+            app.create_model("m", **given)
+        assert all(f"type={type!r} ({id})" in faults(raised)["type"] for type, id in types.items())
+    for type, id in types.items():
+        assert app.create_model(id, type=type, template=alias).template == id
