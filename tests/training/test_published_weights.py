@@ -88,7 +88,9 @@ def test_normalisation_is_that_of_the_weights(entry: str) -> None:
         for variant, chosen in [(None, plan), *plan.variants.items()]:
             if chosen.architecture == name and choice in chosen.weights.values():
                 values = {} if variant is None else {"variant": variant}
-                assert recipes.settled(plan, values).mean == pytest.approx(wanted.mean), template
+                settled = recipes.settled(plan, values)
+                assert settled.mean == pytest.approx(wanted.mean), template
+                assert settled.deviation == pytest.approx(wanted.std), template
 
 
 def test_a_template_states_the_licences_of_the_files_of_timm() -> None:

@@ -7,110 +7,81 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import reference
+from reference import Published
 
 from deepft_lab import params
 from deepft_lab.catalog import Catalog
 from deepft_lab.errors import WeightsNotFound
 from deepft_lab.lab.training import _exclusivity
+from deepft_lab.records import Field, Template
 from deepft_lab.training import recipes
+from deepft_lab.training.recipes.common import FIELDS
 
-# name: default, min, max, step
-FLIPS = {"flip_probability": (0.5, 0, 1, None), "flip_direction": ("horizontal", None, None, None)}
-LEGACY = {
-    "logreg": (1, 0, 1, 1),
-    "image_size": (256, 32, 1024, 16),
-    "batch_size": (64, 1, 128, 1),
-    "init_epochs": (25, 1, 200, 1),
-    "step_epochs": (7, 1, 200, 1),
-    "num_epochs": (65, 1, 200, 1),
-    "per_item_lrate": (7.8125e-5, 0, None, None),
-    "num_items_per_epoch": (0, 0, None, None),
-}
-REFERENCE: dict[str, dict[str, tuple[Any, ...]]] = {
-    "classifier-resnet50": {
-        "image_size": (224, 0, None, None),
-        "batch_size": (64, 1, 256, 1),
-        "num_epochs": (60, 1, 600, 1),
-        "per_item_lrate": (3.90625e-4, 0, None, None),
-        "learning_rate_steps": ([30, 40, 50], 1, None, None),
-        "weight_decay": (1e-4, 0, 1, None),
-        "momentum": (0.9, 0, 1, None),
-        "pretrained_weights": ("ImageNet-1k", None, None, None),
-        **FLIPS,
-    },
-    "classifier-efficientnet": {
-        "image_size": (336, 0, None, None),
-        "batch_size": (4, 1, 256, 1),
-        "num_epochs": (30, 1, 200, 1),
-        "per_item_lrate": (3.90625e-4, 0, None, None),
-        "weight_decay": (1e-4, 0, 1, None),
-        "momentum": (0.9, 0, 1, None),
-        "pretrained_weights": ("ImageNet-1k", None, None, None),
-        **FLIPS,
-    },
-    "classifier-embednorm": {
-        "logreg": (1, 0, 1, 1),
-        "image_size": (256, 32, 1024, 16),
-        "batch_size": (128, 1, 128, 1),
-        "lrate": (0.1, 0, None, None),
-        "base_gradient_multiplier": (0.001, 0, None, None),
-        "num_epochs": (20, 1, 200, 1),
-        "num_items_per_epoch": (0, 0, None, None),
-        "average_horizontal_flips": (True, None, None, None),
-    },
-    "classifier-resnext": LEGACY,
-    "classifier-inception-v2": LEGACY,
-    "classifier-inception-batchnorm": LEGACY,
-    "embedder-resnext": LEGACY,
-    "embedder-inception-batchnorm": LEGACY,
-    "embedder-angular-margin": {
-        "image_size": (224, 32, 1024, 16),
-        "batch_size": (64, 1, 128, 1),
-        "angular_scale": (64, 16, 128, 16),
-        "angular_margin": (0.5, 0.1, 0.9, None),
-        "init_epochs": (20, 1, 200, 1),
-        "step_epochs": (8, 1, 200, 1),
-        "num_epochs": (40, 1, 200, 1),
-        "num_items_per_epoch": (0, 0, None, None),
-    },
-    "detector-yolof": {
-        "image_size": ([512], 64, 2048, None),
-        "keep_aspect_ratio": (True, None, None, None),
-        "max_aspect_ratio": (1.5, 1.0, 5.0, None),
-        "batch_size": (16, 1, 32, 1),
-        "num_epochs": (100, 1, 200, 1),
-        "min_samples_per_epoch": (300, 1, 10000, 1),
-        "per_item_lrate": (0.001875, 0, None, None),
-        "frozen_stages": (1, 1, 4, 1),
-        "warmup_iters": (100, 0, None, None),
-        "warmup_ratio": (0.00066667, 0, None, None),
-        "weight_decay": (1e-4, 0, 1, None),
-    },
-    # Of the others the ranges are published, and no default.
-    "detector-ssd": {"batch_size": (8, 1, 32, 1), "num_epochs": (60, 1, 200, 1)},
-    "detector-faster-rcnn": {
-        "batch_size": (4, 1, 32, 1),
-        "num_epochs": (20, 1, 200, 1),
-        "random_resize_lower": ([], 64, 2048, None),
-        "random_resize_upper": ([], 64, 2048, None),
-    },
+# Where a template departs from the reference on purpose: in which respects, and words of its file that say why.
+_AUTO = ("default", "choices"), "`concepts_mutually_exclusive` has a third choice, auto, and begins with it"
+_PYTHON = ("name",), "took Python, which could run anything. Here the configuration is data"
+_SIZES = ("min", "max"), "between 64 and 2,048 pixels, so that a slip is told before the run"
+_ONE_SIZE = "Its `image_size` was that of prediction only"
+DEPARTURES: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
+    ("classifier-resnet50-rsb-a1", "concepts_mutually_exclusive"): _AUTO,
+    ("classifier-resnet50", "concepts_mutually_exclusive"): _AUTO,
+    ("classifier-resnet50", "learning_rate_steps"): (("min",), "Epochs in learning_rate_steps count from 1"),
+    ("classifier-efficientnet", "concepts_mutually_exclusive"): _AUTO,
+    ("classifier-advanced", "concepts_mutually_exclusive"): _AUTO,
+    ("classifier-advanced", "custom_config"): _PYTHON,
+    ("classifier-advanced", "image_size"): (("kind", "default", "min", "max"), _ONE_SIZE),
+    ("detector-yolof", "image_size"): _SIZES,
+    ("detector-yolof", "pretrained_weights"): (
+        ("default", "choices"),
+        "training starts from torchvision's ImageNet file of the backbone instead, so `coco` of the reference is "
+        "ImageNet-1k here",
+    ),
+    ("detector-ssd", "image_size"): _SIZES,
+    ("detector-faster-rcnn", "image_size"): _SIZES,
+    ("detector-faster-rcnn", "random_resize_lower"): _SIZES,
+    ("detector-faster-rcnn", "random_resize_upper"): _SIZES,
+    ("detector-yolox", "image_size"): _SIZES,
+    ("detector-yolox", "frozen_stages"): (("min",), "frozen_stages may be 0 too, and is: the paper freezes nothing"),
+    ("detector-yolox", "pretrained_weights"): (("choices",), "and its `coco` is ImageNet-1k"),
+    ("detector-yolox", "load_from"): (("name",), "so `load_from` of the reference is pretrained_weights here"),
+    ("detector-retinanet", "anchor_ratios"): (("min", "max"), "anchor_ratios lie between 0.05 and 20"),
+    ("detector-advanced", "custom_config"): _PYTHON,
+    ("detector-advanced", "image_size"): (("min", "max"), _ONE_SIZE),
+    ("embedder-angular-margin", "embeddings_size"): (("min", "max"), "embeddings_size lies between 2 and 4,096"),
+    ("segmenter-segformer", "image_size"): (("min",), "an image_size of 32 pixels at least"),
+    ("segmenter-segformer", "pretrained_weights"): (("choices",), "Ours are the weights cityscapes and ImageNet-1k"),
+    ("segmenter-advanced", "custom_config"): _PYTHON,
+    ("segmenter-advanced", "image_size"): (("min", "max"), _ONE_SIZE),
+    ("transfer-linear", "base_embed_model"): (
+        ("name",),
+        "What the service calls `base_embed_model` is base_model here, a version of the app, or else backbone",
+    ),
+    ("transfer-linear", "enrich_dataset"): (("name",), "Its `enrich_dataset` has no counterpart"),
+    ("transfer-linear", "concepts_mutually_exclusive"): _AUTO,
+}  # fmt: skip
+# Fields of every template: seeds are as large as generators take; a machine may have several GPUs.
+COMMON_DEPARTURES = {"seed": ("min", "max"), "num_gpus": ("min", "max")}
+# Defaults of ours where none was published, and those of the later pipeline of YOLOF.
+CHOSEN: dict[str, dict[str, Any]] = {
+    "detector-yolof": {"warmup_iters": 100, "warmup_ratio": 0.00066667, "weight_decay": 1e-4, "flip_probability": 0.5},
+    "detector-ssd": {"image_size": [300, 300], "batch_size": 8, "num_epochs": 60, "per_item_lrate": 6.25e-5},
+    "detector-faster-rcnn": {"image_size": [640], "batch_size": 4, "num_epochs": 20, "per_item_lrate": 6.25e-4},
     "detector-retinanet": {
-        "batch_size": (4, 1, 16, 1),
-        "num_epochs": (20, 1, 200, 1),
-        "use_perclass_regression": (False, None, None, None),
-        "use_focal_loss": (True, None, None, None),
+        "image_size": [512], "batch_size": 4, "num_epochs": 20, "use_perclass_regression": False,
+        "use_focal_loss": True, "per_item_lrate": 3.125e-4,
     },
-    "segmenter-segformer": {
-        "image_size": ([520], 32, None, None),
-        "batch_size": (2, 1, 16, 1),
-        "num_epochs": (1, 1, 200, 1),
-        "per_item_lrate": (7.5e-6, 0, None, None),
-        "pretrained_weights": ("ade20k", None, None, None),
+    "detector-yolox": {
+        "image_size": [640], "batch_size": 16, "num_epochs": 100, "per_item_lrate": 1.5625e-4,
+        "keep_aspect_ratio": True, "max_aspect_ratio": 1.5, "min_samples_per_epoch": 300, "frozen_stages": 0,
     },
-    "classifier-advanced": {"image_size": (320, 32, 2048, None), "num_epochs": (60, 1, 600, 1)},
-    "detector-advanced": {"image_size": ([320], 32, 2048, None), "num_epochs": (10, 1, 600, 1)},
-}
+    "embedder-angular-margin": {
+        "image_size": 224, "batch_size": 64, "init_epochs": 20, "step_epochs": 8, "num_epochs": 40,
+        "per_item_lrate": 1.5625e-4, "angular_scale": 64, "angular_margin": 0.5, "embeddings_size": 512,
+    },
+}  # fmt: skip
 ALIASES = {
     ("visual-classifier", "MMClassification_ResNet_50_RSB_A1"): "classifier-resnet50-rsb-a1",
     ("visual-classifier", "MMClassification_ResNet_50"): "classifier-resnet50",
@@ -141,12 +112,70 @@ def catalog() -> Catalog:
     return Catalog()
 
 
-@pytest.mark.parametrize("name", REFERENCE)
-def test_fields_are_those_of_the_reference(name: str, catalog: Catalog) -> None:
-    fields = {field.name: field for field in catalog.get(name).fields}
-    for field, expected in REFERENCE[name].items():
-        found = fields[field]
-        assert (found.default, found.min, found.max, found.step) == expected, field
+def opening(template: Template) -> str:
+    """The comment with which a template's file opens, as one line."""
+    comment = Path(template.origin).read_text().partition("\nid: ")[0]
+    return " ".join(line.removeprefix("#").strip() for line in comment.splitlines())
+
+
+def differences(row: Published, field: Field | None, choices: tuple[Any, ...]) -> tuple[str, ...]:
+    """In which respects a field is not as published. A bound that no table states is none."""
+    if field is None:
+        return ("name",)
+    samples = {"boolean": [True, False], "choice": [], "text": [""], "number": [row.min], "array": [[64]]}[row.kind]
+    samples = [*row.choices, *([] if row.default is ... else [row.default])] or samples
+    wide = msgspec.structs.replace(field, min=None, max=None, step=None, choices=[*field.choices, *map(str, samples)])
+    told = {
+        "kind": any(params.check([wide], {field.name: value})[1] for value in samples if value is not None),
+        "default": row.default is not ... and field.default != row.default,
+        "min": field.min != row.min,
+        "max": field.max != row.max,
+        "step": field.step != row.step,
+        "choices": choices != row.choices,
+    }
+    return tuple(name for name, is_so in told.items() if is_so)
+
+
+@pytest.mark.parametrize(("type", "name"), reference.TEMPLATES)
+def test_every_field_is_as_published_or_the_file_says_why_not(type: str, name: str, catalog: Catalog) -> None:
+    template = catalog.get(name, type)
+    fields = {field.name: field for field in template.fields}
+    for field, row in reference.TEMPLATES[type, name].items():
+        choices = tuple(fields[field].choices) if field in fields else ()
+        if field == "image_size":
+            choices = tuple(template.recipe.get("sizes", ()))
+        respects, words = DEPARTURES.get((template.id, field), ((), ""))
+        assert differences(row, fields.get(field), choices) == respects, field
+        assert words in opening(template), field
+
+
+@pytest.mark.parametrize("name", reference.COMMON)
+def test_a_field_of_every_template_is_as_published(name: str) -> None:
+    (field,) = (field for field in FIELDS if field.name == name)
+    assert differences(reference.COMMON[name], field, ()) == COMMON_DEPARTURES.get(name, ())
+
+
+def test_every_older_name_has_its_table_and_every_departure_its_field(catalog: Catalog) -> None:
+    named = {(template.type, alias) for template in catalog.list().templates for alias in template.aliases}
+    assert named == {*ALIASES} == {*reference.TEMPLATES} - {("embedding-classifier", "transfer-linear")}
+    published = {(catalog.get(name, type).id, f) for (type, name), rows in reference.TEMPLATES.items() for f in rows}
+    assert {*DEPARTURES} <= published
+
+
+@pytest.mark.parametrize(("type", "name"), reference.TEMPLATES)
+def test_what_was_published_nowhere_is_said_and_so_are_fields_of_ours(type: str, name: str, catalog: Catalog) -> None:
+    template, rows = catalog.get(name, type), reference.TEMPLATES[type, name]
+    fields = {field.name: field.default for field in template.fields}
+    chosen = CHOSEN.get(template.id, {})
+    assert {field: fields[field] for field in chosen} == chosen
+    unsaid = {field for field, row in rows.items() if row.default is ... and row.kind != "text" and field in fields}
+    if unsaid and "advanced" not in template.id:
+        assert re.search("not published|published no defaults|not their defaults|no defaults", opening(template))
+        assert unsaid - {"anchor_ratios", "pretrained_weights"} <= {*chosen}
+    own = {*fields} - {*rows} - {field.name for field in FIELDS}
+    if "advanced" in template.id or "The other fields are ours." in opening(template):
+        return
+    assert all(re.search(rf"\b{field}\b", opening(template)) for field in own), own
 
 
 @pytest.mark.parametrize(("type", "alias"), ALIASES)
