@@ -22,7 +22,7 @@ from torchvision.ops import StochasticDepth
 from deepft_lab.errors import InvalidParams
 from deepft_lab.records import Fault
 from deepft_lab.training.inception import InceptionV2
-from deepft_lab.training.recipes import builders
+from deepft_lab.training.recipes import backbones, builders
 
 
 class Architecture(NamedTuple):
@@ -41,20 +41,29 @@ def find(name: str) -> Architecture:
     """The architecture of a name. Raises InvalidParams where no library has it."""
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
-    installed = builders.find("backbone", name, "visual-classifier")
+    word, arguments = builders.apart(name)
+    installed = builders.find("backbone", word, "visual-classifier") if backbones.fault(word) else None
     if isinstance(installed, builders.Builder):
-        build = builders.function("backbone", name)
-        assert build is not None
-        return Architecture(build, installed.head)
+        function = builders.function("backbone", word)
+        assert function is not None
+        return Architecture(functools.partial(function, **arguments), installed.head)
     library, _, bare = name.rpartition("/")
-    import timm  # a second of imports, for those who need it
-
-    if library in ("", "timm") and timm.is_model(bare):
-        return Architecture(functools.partial(_timm, bare), _head_of(functools.partial(_timm, bare)))
-    if library in ("", "torchvision") and bare in models.list_models(module=models):
-        return Architecture(functools.partial(_torchvision, bare), _head_of(functools.partial(_torchvision, bare)))
+    build = builder(library, bare)
+    if build is not None:
+        return _with_head(name, build)
     reason = "It is a name of timm or torchvision, such as convnext_tiny, timm/resnet50d or torchvision/regnet_y_400mf."
     raise InvalidParams(f"There is no architecture {name!r}. {reason}", [Fault("architecture", name, reason)])
+
+
+def builder(library: str, name: str) -> Callable[..., nn.Module] | None:
+    """What builds a network of timm or torchvision, or of the first of them that has the name where `library` is ''."""
+    import timm  # a second of imports, for those who need it
+
+    if library in ("", "timm") and timm.is_model(name):
+        return functools.partial(_timm, name)
+    if library in ("", "torchvision") and name in models.list_models(module=models):
+        return functools.partial(_torchvision, name)
+    return None
 
 
 def headless(network: nn.Module, head: str) -> nn.Module:
@@ -70,9 +79,13 @@ class Head(nn.Linear):
         self.dropout, self.length = dropout, length
 
     def forward(self, features: Tensor) -> Tensor:
+        """[n, inputs], or maps [n, inputs, h, w] where the network ends in a convolution over places."""
         if self.length is not None:
             features = nn.functional.normalize(features, dim=1) * self.length
-        return super().forward(nn.functional.dropout(features, self.dropout, self.training))
+        features = nn.functional.dropout(features, self.dropout, self.training)
+        if features.ndim == 4:
+            return super().forward(features.movedim(1, -1)).movedim(-1, 1)
+        return super().forward(features)
 
 
 def put_head(network: nn.Module, head: str, layer: nn.Module) -> nn.Module:
@@ -94,7 +107,7 @@ def normalisation_layers(model: nn.Module) -> list[nn.BatchNorm2d]:
 
 def _torchvision(name: str, outputs: int, stochastic_depth: float = 0.0) -> nn.Module:
     extra: dict[str, Any] = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    if stochastic_depth and name.startswith(("convnext", "efficientnet", "swin", "maxvit")):
+    if stochastic_depth:  # a TypeError where there is none: said before the run, by recipes/backbones.py
         extra["stochastic_depth_prob"] = stochastic_depth
     return models.get_model(name, weights=None, num_classes=outputs, **extra)
 
@@ -103,9 +116,27 @@ def _timm(name: str, outputs: int, stochastic_depth: float = 0.0) -> nn.Module:
     import timm
 
     extra: dict[str, Any] = {"drop_path_rate": stochastic_depth} if stochastic_depth else {}
-    if name.startswith("vit_"):  # any size: position embeddings are interpolated, sides filled up to whole patches
-        extra |= {"dynamic_img_size": True, "dynamic_img_pad": True}
-    return timm.create_model(name, pretrained=False, num_classes=outputs, **extra)
+    return timm.create_model(name, pretrained=False, num_classes=outputs, **extra, **_any_size(name))
+
+
+@functools.cache
+def _any_size(name: str) -> dict[str, Any]:
+    """What lets a network of timm take pictures of any size: each class knows words of its own, or none.
+
+    With `dynamic_img_size` position embeddings are interpolated and windows masked, with `dynamic_img_pad` sides are
+    filled up to whole patches. The keys of the weights stay the same.
+    """
+    import timm
+
+    both: dict[str, Any] = {"dynamic_img_size": True, "dynamic_img_pad": True}
+    for words in (both, {"dynamic_img_size": True}):
+        try:
+            with torch.device("meta"):
+                timm.create_model(name, pretrained=False, num_classes=1, **words)
+        except TypeError:  # an argument that the class does not know
+            continue
+        return words
+    return {}
 
 
 def _inception_v2(outputs: int, stochastic_depth: float = 0.0) -> nn.Module:
@@ -134,17 +165,20 @@ class _DroppedBottleneck(Bottleneck):
         return self.relu(branch + (x if self.downsample is None else self.downsample(x)))
 
 
-def _head_of(build: Callable[..., nn.Module]) -> str:
-    """What the keys of the last layer begin with: those whose shape follows the number of outputs."""
+def _with_head(name: str, build: Callable[..., nn.Module]) -> Architecture:
+    """A network of a library with its last layer. Raises InvalidParams where it has none, or several."""
+    found = heads(build)
+    if len(found) == 1:
+        return Architecture(build, found.pop())
+    reason = f"{name} has {backbones.heads_in_words(len(found))} Take another, such as resnet50."
+    raise InvalidParams(reason, [Fault("architecture", name, reason)])
+
+
+def heads(build: Callable[..., nn.Module]) -> set[str]:
+    """What the keys of the last layers begin with: those whose shape follows the number of outputs."""
     with torch.device("meta"):
         first, second = build(3).state_dict(), build(5).state_dict()
-    heads = {key.rpartition(".")[0] + "." for key in first if first[key].shape != second[key].shape}
-    if len(heads) != 1:
-        raise InvalidParams(
-            f"This network has {len(heads)} last layers, where a classifier needs one.",
-            [Fault("architecture", build, "It needs a single last layer.")],
-        )
-    return heads.pop()
+    return {key.rpartition(".")[0] + "." for key in first if first[key].shape != second[key].shape}
 
 
 def _of_timm(name: str, head: str, least_size: int = 32, aside: tuple[str, ...] = ()) -> Architecture:

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from deepft_lab.catalog import Catalog
 from deepft_lab.errors import InvalidParams
 from deepft_lab.records import Fault
-from deepft_lab.training import backbone_names, recipes, tasks
+from deepft_lab.training import architectures, backbone_names, recipes, tasks
 from deepft_lab.training.loop import train
 from deepft_lab.training.predicting import Predictor
 from deepft_lab.training.recipes import backbones, builders
@@ -45,6 +45,11 @@ HALVES = Builder("neck", "house_builders_torch:halves", Width, ("visual-detector
 STRIPES = Builder("backbone", "house_builders_torch:stripes", Width, ("visual-detector", "visual-segmenter"))
 POINTS = Builder("head", "house_builders_torch:points", Width, ("visual-segmenter",))
 SQUARES = Builder("loss", "house_builders_torch:squares", types=("visual-segmenter",))
+EDGE = Builder("head", "house_builders_torch:points", Width)
+ANYWHERE = Builder("loss", "house_builders_torch:squares")
+HEADLESS = Builder("backbone", "house_builders_torch:plain", Width)
+BLUR = Builder("augment", "house_builders_torch:plain")
+LOOSE = Builder("optimizer", "house_builders_torch.sign", dict, "visual-classifier")
 NONSENSE = 7
 """
 TORCH = """
@@ -122,7 +127,10 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (site / "house_builders.py").write_text(PACKAGE)
     (site / "house_builders_torch.py").write_text(TORCH)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: house-builders\nVersion: 1.0\n")
-    names = ("sign", "wave", "plain", "points", "squares", "halves", "stripes", "nonsense")
+    names = (
+        "sign", "wave", "plain", "points", "squares", "halves", "stripes", "edge", "anywhere", "headless", "blur",
+        "loose", "nonsense",
+    )  # fmt: skip
     lines = [f"{name} = house_builders:{name.upper()}" for name in names] + ["lost = house_nowhere:LOST"]
     (info / "entry_points.txt").write_text("[deepft_lab.builders]\n" + "\n".join(lines) + "\n")
     monkeypatch.syspath_prepend(str(site))
@@ -299,8 +307,60 @@ def test_installed_builders_are_named_and_their_arguments_checked(house: None) -
     assert faults_of(SEGMENTER, "backbone: {name: plain}")[0].field == "config.backbone.name"  # for classifiers only
 
 
+@pytest.mark.parametrize(
+    ("template", "key", "name", "words"),
+    [
+        (CLASSIFIER, "head", "edge", "no head that is installed. Of these it takes: backbone, optimizer, schedule."),
+        (CLASSIFIER, "loss", "anywhere", "a visual-classifier takes no loss that is installed"),
+        (CLASSIFIER, "head", "points", "a visual-classifier takes no head"),
+        (CLASSIFIER, "backbone", "stripes", "for visual-detector and visual-segmenter alone"),
+        (CLASSIFIER, "backbone", "headless", "does not say with what the keys of its last layer begin"),
+        (CLASSIFIER, "optimizer", "wave", "wave is installed as a schedule, and not as an optimizer."),
+        (DETECTOR, "head", "edge", "Of these it takes: backbone, optimizer, schedule, neck."),
+        (DETECTOR, "neck", "edge", "installed as a head, and not as a neck"),
+        (SEGMENTER, "backbone", "plain", "for visual-classifier alone"),
+        (SEGMENTER, "head", "edges", "Known are: sum, all_mlp, pooling, edge, points."),
+    ],
+)  # fmt: skip
+def test_an_installed_builder_that_a_type_does_not_take_is_refused_in_words(
+    house: None, template: str, key: str, name: str, words: str
+) -> None:
+    faults = faults_of(template, f"{key}: {{name: {name}}}")
+    assert [(fault.field, fault.value) for fault in faults] == [(f"config.{key}.name", name)]
+    assert words in faults[0].reason
+
+
+def test_what_an_installed_builder_would_not_read_is_refused(house: None) -> None:
+    assert faults_of(SEGMENTER, "head: {name: edge, arguments: {width: 4}}\nloss: {name: anywhere, dice: 0.5}") == []
+    faults = faults_of(
+        SEGMENTER,
+        "head: {name: points, channels: 8}\noptimizer: {name: sign, momentum: 0.5, clip_norm: 1.0}\n"
+        "schedule: {name: wave, power: 2.0}",
+    )
+    assert {fault.field for fault in faults} == {
+        "config.head.channels", "config.optimizer.momentum", "config.schedule.power",
+    }  # fmt: skip
+    assert "reads weight_decay, head_lrate_factor, clip_norm beside its arguments" in faults[1].reason
+
+
+def test_an_installed_loss_has_no_class_weights(house: None) -> None:
+    values = {"config": "loss: {name: squares}", "class_weights": "balanced"}
+    faults = recipes.check(Catalog().get(SEGMENTER), values)[1]
+    assert [fault.field for fault in faults] == ["class_weights"]
+    assert recipes.check(Catalog().get(SEGMENTER), {**values, "class_weights": "none"})[1] == []
+
+
+def test_the_arguments_of_an_installed_network_reach_it(house: None) -> None:
+    for arguments, width in (("{width: 4}", 4), ("{}", 8)):
+        plan = plan_of(CLASSIFIER, f"backbone: {{name: plain, arguments: {arguments}}}")
+        assert architectures.find(plan.architecture).build(2, 0.0).last.in_features == width
+
+
 def test_a_builder_that_cannot_be_had_is_told_by_name(house: None) -> None:
-    for name, words in (("lost", "house_nowhere"), ("nonsense", "no Builder")):
+    for name, words in (
+        ("lost", "house_nowhere"), ("nonsense", "no Builder"), ("blur", "its kind is 'augment' and none of backbone"),
+        ("loose", "not written as package.module:function; its types are 'visual-classifier'"),
+    ):  # fmt: skip
         fault = faults_of(CLASSIFIER, f"optimizer: {{name: {name}}}")[0]
         assert fault.field == "config.optimizer.name" and words in fault.reason
 

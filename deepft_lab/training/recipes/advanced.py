@@ -179,18 +179,16 @@ def _part_faults(model_type: str, key: str, hint: Any, value: Any, current: dict
     path = f"{FIELD}.{key}"
     if not isinstance(value, dict):
         return [Fault(path, value, "It is a mapping, such as {name: ...}.")]
-    faults, content = [], dict(value)
-    name = content.get("name")
-    custom = builders.find(key, name, model_type) if isinstance(name, str) else None
-    if isinstance(custom, builders.Broken):
-        return [Fault(f"{path}.name", name, custom.reason)]
-    if custom is not None:
-        faults += checking.of_struct(f"{path}.arguments", custom.arguments, content.pop("arguments", {}))
-        del content["name"]
-        kind = checking.of_name(hint, None)
-        return faults + checking.of_struct(path, kind, content, whole=False)
+    content, name = dict(value), value.get("name")
+    if isinstance(name, str) and not _is_ours(key, hint, name):
+        if reason := builders.refusal(key, name, model_type):
+            return [Fault(f"{path}.name", name, reason)]
+        custom = builders.find(key, name, model_type)
+        if isinstance(custom, builders.Builder):
+            return _custom_faults(path, hint, custom, content)
+    faults = []
     if key == "backbone" and isinstance(name, str):
-        reason = backbones.fault(name)
+        reason = backbones.fault(name) or (backbones.unfit(name) if model_type == "visual-classifier" else "")
         if reason:
             faults.append(Fault(f"{path}.name", name, reason))
     in_use = name if name is not None else current.get("name")
@@ -200,20 +198,47 @@ def _part_faults(model_type: str, key: str, hint: Any, value: Any, current: dict
         return [Fault(f"{path}.name", name, f"There is no {key} of this name. Known are: {', '.join(known)}.")]
     faults += checking.of_arguments(f"{path}.arguments", str(in_use), value.get("arguments"))
     same = name is None or name == current.get("name")
-    return faults + checking.of_struct(path, kind, {**(current if same else {}), **content}, shown=content)
+    whole = {**(current if same else {}), **content}
+    faults += checking.of_struct(path, kind, whole, shown=content)
+    if kind is Network and whole.get("stochastic_depth") and not backbones.takes(str(in_use)).depth:
+        reason = f"{in_use} has no blocks that can be left out: leave this key out, or take another network."
+        faults.append(Fault(f"{path}.stochastic_depth", whole["stochastic_depth"], reason))
+    return faults
+
+
+def _custom_faults(path: str, hint: Any, custom: builders.Builder, content: dict[str, Any]) -> list[Fault]:
+    """Faults of a part that an installed builder makes; what it would not read is one."""
+    del content["name"]
+    faults = checking.of_struct(f"{path}.arguments", custom.arguments, content.pop("arguments", {}))
+    beside = builders.BESIDE.get(custom.kind)
+    faults += checking.of_struct(path, checking.of_name(hint, None), content, whole=False)
+    told = {fault.field for fault in faults}
+    for key, value in content.items():
+        if beside is not None and key not in beside and f"{path}.{key}" not in told:
+            read = f"It reads {', '.join(beside)}" if beside else "It reads nothing"
+            reason = f"An installed {custom.kind} reads no {key}. {read} beside its arguments."
+            faults.append(Fault(f"{path}.{key}", value, reason))
+    return faults
+
+
+def _is_ours(key: str, hint: Any, name: str) -> bool:
+    """Whether the name is one of this project's or its libraries', which comes before an installed one."""
+    return name in checking.names(hint) or (key == "backbone" and not backbones.fault(name))
 
 
 def _made(model_type: str, key: str, hint: Any, value: dict[str, Any], current: dict[str, Any]) -> Any:
     content, name = dict(value), value.get("name")
-    custom = builders.find(key, name, model_type) if isinstance(name, str) else None
+    named = isinstance(name, str) and not _is_ours(key, hint, name)
+    custom = builders.find(key, str(name), model_type) if named else None
     if isinstance(custom, builders.Builder):
         kind = checking.of_name(hint, None)
         assert kind is not None
         arguments = msgspec.to_builtins(msgspec.convert(content.pop("arguments", {}), custom.arguments))
         content["name"] = checking.names(hint)[0] if checking.names(hint) else name
         made = msgspec.convert(content, kind)
-        extra = {"arguments": arguments} if "arguments" in kind.__struct_fields__ else {}
-        return msgspec.structs.replace(made, name=name, **extra)
+        if kind is Network:  # which a recipe of a classifier knows by its name alone
+            return msgspec.structs.replace(made, name=builders.with_arguments(str(name), arguments))
+        return msgspec.structs.replace(made, name=name, arguments=arguments)
     same = name is None or name == current.get("name")
     merged = _merged(current if same else {}, content)
     if key == "backbone" and model_type != "visual-classifier":

@@ -12,18 +12,23 @@
 
     LION = Builder("optimizer", "our_builders.lion:build", Lion)
 
-The entry point's name is what a configuration says under `name`; what stands under `arguments` is checked against the
-record before a run is queued. `build` is imported in the worker alone, and called so:
+The entry point's name is what a configuration says under `name`, and none of ours; what stands under `arguments` is
+checked against the record before a run is queued. `build` is imported in the worker alone, and called so:
 
 | kind | call | returns |
 |---|---|---|
 | `backbone` of a classifier | `build(outputs, stochastic_depth, **arguments)` | a module whose last layer is `head` |
 | `backbone` of a detector or segmenter | `build(strides, **arguments)` | detection.backbones.Backbone |
-| `neck` | `build(channels, strides, settings, **arguments)` | detection.necks.Neck |
+| `neck` of a detector or segmenter | `build(channels, strides, settings, **arguments)` | detection.necks.Neck |
 | `head` of a segmenter | `build(channels, places, **arguments)` | a module: list of maps, finest first, to logits |
 | `loss` of a segmenter | `build(logits, targets, **arguments)` | a mean over examples |
 | `optimizer` | `build(groups, **arguments)` | a torch optimizer |
 | `schedule` | `build(share of the steps done, **arguments)` | the learning rate over the full one |
+
+Beside `arguments` a loss has `dice` and `auxiliary`, an optimizer `weight_decay`, `head_lrate_factor` and `clip_norm`,
+backbones and necks all their keys; heads and schedules have none. What a type of model does not take, and what nothing
+would read, is refused where the configuration says it. Classifiers and detectors take no head or loss of others, and
+augmentations are no builders: boxes and masks have to move with their picture.
 
 No torch here. What people write in a form only names such builders; it is never code.
 """
@@ -32,7 +37,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -42,6 +47,18 @@ import msgspec
 
 GROUP = "deepft_lab.builders"
 Kind = Literal["backbone", "neck", "head", "loss", "optimizer", "schedule"]
+_EVERY = ("visual-classifier", "visual-detector", "visual-segmenter")
+# The types of models whose training calls a builder of the kind.
+TAKEN: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("backbone", "optimizer", "schedule"), _EVERY),
+    "neck": ("visual-detector", "visual-segmenter"),
+    **dict.fromkeys(("head", "loss"), ("visual-segmenter",)),
+}
+# Keys of a part that are read beside the arguments of an installed builder; of the other kinds all are.
+BESIDE: dict[str, tuple[str, ...]] = {
+    "head": (), "loss": ("dice", "auxiliary"), "optimizer": ("weight_decay", "head_lrate_factor", "clip_norm"),
+    "schedule": (),
+}  # fmt: skip
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +71,7 @@ class Builder(NamedTuple):
     kind: Kind
     build: str  # package.module:function
     arguments: type[Arguments] = Arguments
-    types: tuple[str, ...] = ("visual-classifier", "visual-detector", "visual-segmenter")
+    types: tuple[str, ...] = _EVERY
     head: str = ""
 
 
@@ -73,7 +90,32 @@ def find(kind: str, name: str, model_type: str | None = None) -> Builder | Broke
     found = _record(entry)
     if isinstance(found, Broken):
         return found
-    return found if found.kind == kind and (model_type is None or model_type in found.types) else None
+    return found if found.kind == kind and (model_type is None or not _refusal(found, model_type)) else None
+
+
+def refusal(kind: str, name: str, model_type: str) -> str:
+    """Why a model of the type cannot have the installed builder of that name as its `kind`, or nothing."""
+    entry = _entries().get(name)
+    found = None if entry is None else _record(entry)
+    if found is None:
+        return ""
+    if isinstance(found, Broken):
+        return found.reason
+    if found.kind != kind:
+        return f"{name} is installed as {_a(found.kind)}, and not as {_a(kind)}."
+    reason = _refusal(found, model_type)
+    return f"{name} is installed, but {reason}" if reason else ""
+
+
+def _refusal(found: Builder, model_type: str) -> str:
+    if model_type not in TAKEN[found.kind]:
+        taken = ", ".join(kind for kind, types in TAKEN.items() if model_type in types)
+        return f"a {model_type} takes no {found.kind} that is installed. Of these it takes: {taken}."
+    if model_type not in found.types:
+        return f"for {' and '.join(found.types)} alone."
+    if found.kind == "backbone" and model_type == "visual-classifier" and not found.head:
+        return "its Builder does not say with what the keys of its last layer begin, such as head='fc.'."
+    return ""
 
 
 def names(kind: str, model_type: str | None = None) -> list[str]:
@@ -88,6 +130,17 @@ def function(kind: str, name: str) -> Callable[..., Any] | None:
         return None
     module, _, attribute = found.build.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def with_arguments(name: str, arguments: dict[str, Any]) -> str:
+    """An installed network and its arguments as the one word by which a classifier's recipe calls it."""
+    return f"{name}{msgspec.json.encode(arguments, order='deterministic').decode()}" if arguments else name
+
+
+def apart(word: str) -> tuple[str, dict[str, Any]]:
+    """The name and the arguments of `with_arguments`."""
+    name, brace, rest = word.partition("{")
+    return name, msgspec.json.decode(brace + rest) if brace else {}
 
 
 def _entries() -> dict[str, EntryPoint]:
@@ -115,4 +168,21 @@ def _record(entry: EntryPoint) -> Builder | Broken:
         return Broken(entry.name, f"{entry.value} cannot be imported: {type(error).__name__}: {error}")
     if not isinstance(found, Builder):
         return Broken(entry.name, f"{entry.value} is no Builder but {type(found).__name__}.")
-    return found
+    wrong = "; ".join(_wrong(found))
+    return Broken(entry.name, f"{entry.value} cannot be used: {wrong}.") if wrong else found
+
+
+def _wrong(found: Builder) -> Iterator[str]:
+    """What a Builder says that no builder has."""
+    if found.kind not in TAKEN:
+        yield f"its kind is {found.kind!r} and none of {', '.join(TAKEN)}"
+    if not (isinstance(found.arguments, type) and issubclass(found.arguments, Arguments)):
+        yield f"its arguments are {found.arguments!r} and no record of the class Arguments"
+    if not (isinstance(found.build, str) and found.build.partition(":")[2]):
+        yield f"its build is {found.build!r} and not written as package.module:function"
+    if not (isinstance(found.types, tuple) and set(found.types) <= set(_EVERY)):
+        yield f"its types are {found.types!r} and no tuple of {', '.join(_EVERY)}"
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

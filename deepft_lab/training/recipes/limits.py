@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deepft_lab.records import Fault
-from deepft_lab.training.recipes import advanced
+from deepft_lab.training.recipes import advanced, backbones, builders
 from deepft_lab.training.recipes.detector import Detector
 from deepft_lab.training.recipes.parts import Base
+from deepft_lab.training.recipes.segmenter import Segmenter
 
-LEAST_SIDE = 32  # pixels
+LEAST_SIDE = backbones.Takes().least  # pixels
 LEAST_SIDES = {"inception_v3": 75, "vit_base_patch14_dinov2": 14, "vit_small_patch14_dinov2": 14}  # architectures.py
 _SIZES = ("image_size", "random_resize_lower", "random_resize_upper")
 
@@ -21,7 +22,8 @@ _SIZES = ("image_size", "random_resize_lower", "random_resize_upper")
 def check(plan: Base, values: Mapping[str, Any]) -> list[Fault]:
     """Faults of values for a settled recipe. A value that is wrong by itself, and told already, is None here."""
     found: dict[str, Fault] = {}
-    for fault in (*_of_counts(values), *_of_sizes(plan, values), *_of_weights(plan, values)):
+    every = (*_of_counts(values), *_of_sizes(plan, values), *_of_weights(plan, values), *_of_balance(plan, values))
+    for fault in every:
         found.setdefault(fault.field, fault)
     return list(found.values())
 
@@ -52,12 +54,29 @@ def _of_sizes(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault("image_size", size, f"It is one of {', '.join(map(str, plan.sizes))}.")
         if values.get("anchor_ratios") == []:
             yield Fault("anchor_ratios", [], "It has one ratio at least, such as 1.0.")
-    elif not values.get("base_model"):  # a version brings its own size
-        network = str(getattr(plan, "architecture", getattr(plan, "network", "")))
-        least = LEAST_SIDES.get(network.rpartition("/")[2], LEAST_SIDE)
+    elif isinstance(plan, Segmenter):
         sides = size if isinstance(size, list) else [size]
-        if any(isinstance(side, (int, float)) and side < least for side in sides):
-            yield Fault("image_size", size, f"{network} needs at least {least} pixels.")
+        if any(isinstance(side, (int, float)) and side < LEAST_SIDE for side in sides):
+            yield Fault("image_size", size, f"{plan.network} needs at least {LEAST_SIDE} pixels.")
+    elif isinstance(size, (int, float)) and not values.get("base_model"):  # a version brings its own size
+        network = str(getattr(plan, "architecture", ""))
+        if reason := _of_side(network, size):
+            yield Fault("image_size", size, reason)
+
+
+def _of_side(network: str, side: float) -> str:
+    """Why a classifier's network takes no square pictures of this side, in pixels, or nothing."""
+    has = backbones.takes(network)
+    least = LEAST_SIDES.get(network.rpartition("/")[2], has.least)
+    if has.only and side != has.only:
+        return f"{network} takes {has.only} pixels and no other size."
+    if side < least:
+        return f"{network} needs at least {least} pixels."
+    if side % has.multiple:
+        above = max(least, (int(side) // has.multiple + 1) * has.multiple)
+        near = " or ".join(str(option) for option in (above - has.multiple, above) if option >= least)
+        return f"{network} takes multiples of {has.multiple} pixels, such as {near}."
+    return ""
 
 
 def _crossed(low: list[int], high: list[int]) -> bool:
@@ -70,3 +89,9 @@ def _of_weights(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
     if values.get("pretrained_weights") == advanced.FIELD and advanced.FIELD not in plan.weights:
         reason = "The configuration names no file: say `weights: {file: ...}` there, or choose None."
         yield Fault("pretrained_weights", advanced.FIELD, reason)
+
+
+def _of_balance(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
+    name = getattr(getattr(plan, "loss", None), "name", "")
+    if values.get("class_weights") == "balanced" and builders.find("loss", name) is not None:
+        yield Fault("class_weights", "balanced", f"The installed loss {name} knows no weights of concepts: take none.")
