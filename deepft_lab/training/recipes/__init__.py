@@ -29,13 +29,9 @@ RECIPES: dict[str, type[Base]] = {
 }
 
 # Fields that the training code reads; each template of the type must have them.
-NEEDED_FIELDS: dict[str, tuple[str, ...]] = {
-    "visual-classifier": ("image_size", "batch_size", "num_epochs", "per_item_lrate or lrate"),
-    "visual-detector": ("image_size", "batch_size", "num_epochs", "per_item_lrate"),
-    "visual-segmenter": ("image_size", "batch_size", "num_epochs", "per_item_lrate", "weight_decay"),
-    "visual-embedder": ("image_size", "batch_size", "num_epochs", "per_item_lrate or lrate"),
-    "embedding-classifier": ("image_size", "batch_size", "num_epochs", "per_item_lrate or lrate"),
-}
+NEEDED_FIELDS: dict[str, tuple[str, ...]] = dict.fromkeys(
+    RECIPES, ("image_size", "batch_size", "num_epochs", "per_item_lrate or lrate")
+)
 
 
 def read(recipe: dict[str, Any], model_type: str) -> Base:

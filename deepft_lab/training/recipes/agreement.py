@@ -7,11 +7,14 @@ A field that nothing reads would stand in the form without any effect, so its na
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from deepft_lab import params
 from deepft_lab.records import Fault, Field, Template
 from deepft_lab.training.recipes import advanced, backbones, builders, checking, common
+from deepft_lab.training.recipes.detector import Dense, Detector
+from deepft_lab.training.recipes.embedder import Embedder
 from deepft_lab.training.recipes.parts import Base
 
 # What the training reads, by the types that a field of the name may have.
@@ -42,10 +45,15 @@ KNOWN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("random_resize_lower", "random_resize_upper"), ("integers",)),
 }  # fmt: skip
 # Names that are read for some types of models alone.
-_DETECTOR, _EMBEDDER, _TRANSFER = ("visual-detector",), ("visual-embedder",), ("embedding-classifier",)
+_CLASSIFIER, _DETECTOR, _EMBEDDER = ("visual-classifier",), ("visual-detector",), ("visual-embedder",)
+_SEGMENTER, _TRANSFER = ("visual-segmenter",), ("embedding-classifier",)
 ONLY: dict[str, tuple[str, ...]] = {
-    "logreg": ("visual-classifier", *_EMBEDDER, *_TRANSFER),
-    **dict.fromkeys(("average_horizontal_flips", "base_gradient_multiplier"), ("visual-classifier", *_EMBEDDER)),
+    "logreg": (*_CLASSIFIER, *_EMBEDDER, *_TRANSFER),
+    "concepts_mutually_exclusive": (*_CLASSIFIER, *_TRANSFER),  # an embedder's concepts always are
+    **dict.fromkeys(("average_horizontal_flips", "base_gradient_multiplier"), _CLASSIFIER),
+    **dict.fromkeys(
+        ("flip_probability", "flip_direction", "augmentation"), (*_CLASSIFIER, *_DETECTOR, *_EMBEDDER, *_SEGMENTER)
+    ),  # embeddings of an embedding classifier are computed once, of pictures as they are
     **dict.fromkeys(("angular_scale", "angular_margin", "embeddings_size"), _EMBEDDER),
     **dict.fromkeys(("k_folds", "base_model", "backbone"), _TRANSFER),
     **dict.fromkeys(
@@ -62,6 +70,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "concepts_mutually_exclusive": ("auto", "true", "false"),
     **{field.name: tuple(field.choices) for field in common.FIELDS if field.choices},
 }
+# Fields that some schedules alone read (schedules.py).
+_OF_SCHEDULES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("init_epochs", "step_epochs"), ("init_step",)),
+    "learning_rate_steps": ("steps",),
+    "per_item_min_lrate": ("cosine", "steps", "init_step", "linear", "poly"),
+}
+# Fields that are read beside another one alone.
+_BESIDE = {"warmup_ratio": "warmup_iters", "flip_direction": "flip_probability"}
 _WITH_ARGUMENTS = ("optimizer", "schedule", "backbone", "neck", "head", "loss")
 
 
@@ -69,9 +85,16 @@ def check(template: Template, plan: Base) -> list[Fault]:
     """Every disagreement of a template with its recipe, `plan`."""
     fields = {field.name: field for field in template.fields}
     faults = [fault for field in template.fields for fault in _of_field(field, template.type)]
+    told = {fault.field for fault in faults}
+    faults += [
+        Fault(f"fields.{name}", name, f"Nothing in this template reads it. {why}")
+        for name, why in _unread(plan, fields)
+        if name in fields and f"fields.{name}" not in told
+    ]
     faults += _of_variants(plan, fields)
     faults += _of_weights(plan, fields)
     faults += _of_backbone(plan, template.type)
+    faults += _of_depth(plan)
     for key in _WITH_ARGUMENTS:
         part = getattr(plan, key, None)
         name, arguments = getattr(part, "name", ""), getattr(part, "arguments", None)
@@ -86,7 +109,8 @@ def _of_field(field: Field, model_type: str) -> list[Fault]:
     known["image_size"] = _SIZES.get(model_type, ("integer",))
     if field.name not in known:
         way_out = params.meant(field.name, known) or f" Known are: {', '.join(sorted(known))}."
-        return [Fault(place, field.name, f"Nothing in a {model_type} reads a field of this name.{way_out}")]
+        whose = f"{'an' if model_type[0] in 'aeiou' else 'a'} {model_type}"
+        return [Fault(place, field.name, f"Nothing in {whose} reads a field of this name.{way_out}")]
     if field.type not in known[field.name]:
         reason = f"The training reads {field.name} as {' or '.join(known[field.name])}."
         return [Fault(f"{place}.type", field.type, reason)]
@@ -95,6 +119,40 @@ def _of_field(field: Field, model_type: str) -> list[Fault]:
         reason = f"The training knows {', '.join(CHOICES[field.name])}."
         return [Fault(f"{place}.choices", strange, reason)]
     return []
+
+
+def _unread(plan: Any, fields: dict[str, Field]) -> Iterator[tuple[str, str]]:
+    """Names of fields that other templates of the type read and this one does not, each with the reason."""
+    if "lrate" in fields:
+        yield "per_item_lrate", "lrate, which is of a whole step, comes first: keep one of the two."
+    for name, needed in _BESIDE.items():
+        if needed not in fields:
+            yield name, f"It means something beside {needed} alone."
+    if advanced.FIELD not in fields:  # a configuration may name another optimizer, schedule or head
+        if plan.optimizer.name != "sgd":
+            yield "momentum", f"The recipe's optimizer is {plan.optimizer.name}, which has none; sgd has."
+        for name, schedules in _OF_SCHEDULES.items():
+            if plan.schedule.name not in schedules:
+                yield name, f"The recipe's schedule is {plan.schedule.name}; it is read by {', '.join(schedules)}."
+    if isinstance(plan, Detector) and advanced.FIELD not in fields:
+        yield from _unread_by_head(plan)
+    if isinstance(plan, Embedder):
+        if plan.margin is None:
+            yield from dict.fromkeys(("angular_scale", "angular_margin"), "The recipe has no margin.").items()
+        else:
+            yield "logreg", "The recipe has a margin, so its loss is on angles."
+        if not plan.projection:
+            yield "embeddings_size", "The recipe has no projection: the embedding is what its backbone gives."
+
+
+def _unread_by_head(plan: Detector) -> Iterator[tuple[str, str]]:
+    """Of a detector's head."""
+    if not isinstance(plan.head, Dense):
+        for name in ("use_perclass_regression", "use_focal_loss"):
+            yield name, "It is of a head of the name dense."
+    anchors = getattr(plan.head, "anchors", None)
+    if anchors is None or anchors.fitted or anchors.sides:
+        yield "anchor_ratios", "The recipe's head has no anchors of stated ratios."
 
 
 def _of_variants(plan: Any, fields: dict[str, Field]) -> list[Fault]:
@@ -135,12 +193,18 @@ def _of_weights(plan: Any, fields: dict[str, Field]) -> list[Fault]:
 def _of_backbone(plan: Any, model_type: str) -> list[Fault]:
     name: Any = getattr(getattr(plan, "backbone", None), "name", None)
     reason = "" if name is None else backbones.fault(name)
-    installed = builders.find("backbone", name, model_type) if reason else None
-    if not reason or isinstance(installed, builders.Builder):
+    if not reason or isinstance(builders.find("backbone", name, model_type), builders.Builder):
         return []
-    if isinstance(installed, builders.Broken):
-        reason = installed.reason
-    return [Fault("recipe.backbone.name", name, reason)]
+    return [Fault("recipe.backbone.name", name, builders.refusal("backbone", name, model_type) or reason)]
+
+
+def _of_depth(plan: Any) -> list[Fault]:
+    """Blocks are left out at random only where the networks have such blocks."""
+    networks = [variant.architecture for variant in plan.variants.values()] or [getattr(plan, "architecture", "")]
+    lacking = [name for name in networks if name and not backbones.takes(name).depth]
+    depth = getattr(plan, "stochastic_depth", 0.0)
+    reason = f"{', '.join(lacking)}: no blocks that can be left out. Leave this key out."
+    return _unless(not depth or not lacking, "recipe.stochastic_depth", depth, reason)
 
 
 def _unless(sound: bool, field: str, value: Any, reason: str) -> list[Fault]:
