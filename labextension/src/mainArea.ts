@@ -95,6 +95,7 @@ class PageTab extends MainAreaWidget<Page> {
     private readonly context: Required<Context>,
   ) {
     super({ content: page });
+    this.toolbar.hide(); // it has no buttons
   }
 
   protected override onCloseRequest(message: Message): void {

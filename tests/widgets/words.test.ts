@@ -3,6 +3,7 @@ import test from 'node:test';
 import { call, literal } from '../../widgets/src/form/python';
 import { bytes, duration, number, percent } from '../../widgets/src/format';
 import { labelsAfter } from '../../widgets/src/gallery/edits';
+import { fitting } from '../../widgets/src/gallery/tile';
 import { Selection } from '../../widgets/src/gallery/selection';
 import { parseMetadata, parsePair } from '../../widgets/src/metadata';
 import type { Input } from '../../widgets/src/api';
@@ -12,6 +13,15 @@ test('numbers have at most three digits that mean something', () => {
   assert.deepEqual([0.999, 1].map(percent), ['99 %', '100 %']);
   assert.deepEqual([42, 720, 4000].map(duration), ['42 s', '12 min', '67 min']);
   assert.equal(bytes(4_470_000_000), '4.47 GB');
+});
+
+test('a tile shows as many chips as can be read, and at least one', () => {
+  assert.equal(fitting([]), 0);
+  assert.equal(fitting(['a name that is far too long for any tile']), 1);
+  assert.equal(fitting(['a name that is far too long for any tile', 'b']), 1);
+  assert.equal(fitting(['ant', 'bee']), 2);
+  assert.equal(fitting(['Platelets 2', 'RBC 17', 'WBC 1']), 1);
+  assert.equal(fitting(['RBC 9', 'W 1']), 2);
 });
 
 test('values are written as Python reads them', () => {

@@ -7,9 +7,12 @@ import { icon } from '../icons';
 import { h } from '../dom';
 import { plural } from '../format';
 
-const CHIPS = 3;
-const CHIPS_WITH_COUNTS = 2;
 const SIDE = 256;
+/** Pixels of chips in the narrowest tile: in all, and of a chip's character, of all else in it, of the one that counts. */
+const ROOM = 120;
+const CHARACTER = 6.4;
+const AROUND = 30;
+const MORE = 30;
 
 /** A picture of the server. Where the plain address is refused it is fetched with the token. */
 export function pictureOf(
@@ -77,20 +80,43 @@ export function chips({ labels, regions }: Pick<Input, 'labels' | 'regions'>): H
       counts.set(concept, (counts.get(concept) ?? 0) + 1);
     }
   }
-  const all: [name: string, make: () => HTMLElement][] = [
-    ...sorted.map((label): [string, () => HTMLElement] => [label.concept, () => chip(label)]),
+  const all: [text: string, name: string, make: () => HTMLElement][] = [
+    ...sorted.map((label): [string, string, () => HTMLElement] => [
+      label.positive ? label.concept : `not ${label.concept}`,
+      label.concept,
+      () => chip(label),
+    ]),
     ...[...counts]
       .sort((a, b) => a[0].localeCompare(b[0]))
-      .map(([name, count]): [string, () => HTMLElement] => [name, () => regionChip(name, count)]),
+      .map(([name, count]): [string, string, () => HTMLElement] => [
+        `${name} ${count}`,
+        name,
+        () => regionChip(name, count),
+      ]),
   ];
-  const shown = counts.size > 0 ? CHIPS_WITH_COUNTS : CHIPS;
-  const rest = all.slice(shown).map(([name]) => name);
+  const shown = fitting(all.map(([text]) => text));
+  const rest = all.slice(shown).map(([, name]) => name);
   return h(
     'span',
     { class: 'dft-chips' },
-    ...all.slice(0, shown).map(([, make]) => make()),
-    rest.length > 0 ? h('span', { class: 'dft-chip', title: rest.join(', ') }, `+${rest.length}`) : null,
+    ...all.slice(0, shown).map(([, , make]) => make()),
+    rest.length > 0
+      ? h('span', { class: 'dft-chip dft-chip-more', title: rest.join(', ') }, `+${rest.length}`)
+      : null,
   );
+}
+
+/** How many chips a tile shows so that their names can be read: at least one, which is cut where it is too long. */
+export function fitting(texts: string[]): number {
+  let used = 0;
+  for (const [index, text] of texts.entries()) {
+    used += CHARACTER * text.length + AROUND;
+    const more = index + 1 < texts.length ? MORE : 0;
+    if (used + more > ROOM && index > 0) {
+      return index;
+    }
+  }
+  return texts.length;
 }
 
 /** A concept of regions: a square as in the list of regions, and how many there are. */
