@@ -3,7 +3,8 @@
 Kinds and their data:
     started     ranks, device, precision, threads, train, validation, epochs, steps_per_epoch, steps, lrate,
                 best_metric, stored_side (pixels; null: whole pictures), decoded (pictures that the cache did not have),
-                gathering and settling (seconds of decoding, of what is computed once), micro_batch, weights {file, sha256} (of the pretrained file)
+                gathering and settling (seconds of decoding, of what is computed once), micro_batch,
+                weights {file, sha256} (of the pretrained file)
     preparing   what (in words), share (0..1): now and then before `started`, where it takes seconds
     step        epoch, loss, lrate, images_per_second, seconds_left, memory (bytes, without the pages of cached pictures
                 that the system may drop), gpu_memory, gpu_utilisation, cpu

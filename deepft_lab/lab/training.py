@@ -105,11 +105,16 @@ def settle(
     with lab.database.reading() as connection:
         app_key = find_app(connection, owner, app)["key"]
         template = lab.catalog.get(row["template"])
-        values, faults = recipes.check(template, row["values"])
+        known = {field.name for field in template.fields}
+        gone = sorted(row["values"].keys() - known)  # since the model was saved
+        values, faults = recipes.check(template, {name: row["values"][name] for name in row["values"] if name in known})
         given = values.get("seed")
         seed = given if isinstance(given, int) and given >= 0 else default_seed(owner, app, model)
         chosen, concepts = _choose(connection, app_key, row, body, values, seed)
         selection.warn_of_few(chosen, template, concepts)
+        chosen.warnings += [
+            f"{name} = {row['values'][name]!r} is left out: {template.id} has no such field any more." for name in gone
+        ]
         base = origins.base(lab, connection, owner, app, model, values, faults)
         resumed = origins.resumed(lab, connection, owner, app, row, values, faults)
         if resumed is not None and not faults:

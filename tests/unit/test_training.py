@@ -290,6 +290,19 @@ def test_what_is_recommended_hangs_on_the_machine(desk: Desk, monkeypatch: pytes
     assert recommended()["visual-embedder"] == "embedder-angular-margin"
 
 
+def test_a_value_whose_field_its_template_has_lost_is_left_out_and_told(desk: Desk) -> None:
+    desk.photos("ant", 4)
+    desk.photos("bee", 4)
+    desk.new_model()
+    with desk.lab.database.writing() as connection:
+        old = '{"pretrained_weights": "None", "sharpness": 3}'
+        connection.exec_driver_sql('UPDATE models SET "values" = ?', (old,))
+    version = desk.begin_training()
+    assert "sharpness" not in version.values
+    (warning,) = [words for words in version.warnings if "sharpness" in words]
+    assert warning == "sharpness = 3 is left out: classifier-mobilenet-v2 has no such field any more."
+
+
 def test_a_legacy_name_finds_its_template(desk: Desk) -> None:
     desk.new_model(template="MMClassification_ResNet_50_RSB_A1")
     assert desk.model(model="m").template == "classifier-resnet50-rsb-a1"
