@@ -79,7 +79,8 @@ def update_model(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, 
         key = find_app(connection, owner, app)["key"]
         row = find(connection, t.models, key, "model", model)
         template = _template(lab, row["type"], body.template or row["template"])
-        given = dict(row["values"])
+        known = {field.name for field in template.fields}
+        given = {name: value for name, value in row["values"].items() if name in known}
         if template.id != row["template"]:
             wrong = {fault.field.partition(".")[0] for fault in recipes.check(template, given)[1]}
             given = {name: value for name, value in given.items() if name not in wrong}

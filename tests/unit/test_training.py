@@ -299,6 +299,8 @@ def test_a_value_whose_field_its_template_has_lost_is_left_out_and_told(desk: De
         connection.exec_driver_sql('UPDATE models SET "values" = ?', (old,))
     version = desk.begin_training()
     assert "sharpness" not in version.values
+    changed = desk.update_model(model=version.model, body=UpdateModel(values={"num_epochs": 7}))
+    assert changed.values["num_epochs"] == 7 and "sharpness" not in changed.values
     (warning,) = [words for words in version.warnings if "sharpness" in words]
     assert warning == "sharpness = 3 is left out: classifier-mobilenet-v2 has no such field any more."
 
