@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import job_folders
+import msgspec
 import torch
 
+from deepft_lab import spec
 from deepft_lab.catalog import Catalog
 from deepft_lab.training import tasks
 from deepft_lab.training.detection import pictures
@@ -50,6 +54,42 @@ RUNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # values, and what i
         },
     ),
 }  # fmt: skip
+
+ADVANCED = """
+backbone: {name: timm/resnet10t, strides: [8, 16]}
+neck: {name: fpn, channels: 16}
+head: {name: dense, anchors: {scales: [2]}, towers: none}
+optimizer: {name: adamw}
+"""
+EVERY = {**RUNS, "detector-advanced": ({"per_item_lrate": 1e-3, "config": ADVANCED}, {})}
+VALUES = {
+    "pretrained_weights": "None", "image_size": [64], "batch_size": 4, "num_epochs": 5, "warmup_iters": 0,
+    "min_samples_per_epoch": 1, "augmentation": "none", "flip_probability": 0,
+}  # fmt: skip
+
+
+def job_of(folder: Path, template: str, training: Any, validation: Any, **more: Any) -> spec.JobSpec:
+    """A job of the smallest variant. It trains with `VALUES` and the template's own of `RUNS`, and with `more`."""
+    own, changes = EVERY[template]
+    fields = {field.name for field in Catalog().get(template).fields}
+    values = {name: value for name, value in {**VALUES, **own, **more}.items() if name in fields}
+    size = values.pop("image_size")
+    least = [320] if template == "detector-retinanet" else size  # what its field allows
+    job = job_folders.make(
+        folder, training, validation, template=template, exclusive=False, threads=1, image_size=least, **values
+    )
+    return smaller(msgspec.structs.replace(job, values={**job.values, "image_size": size}), folder, changes)
+
+
+def smaller(job: spec.JobSpec, folder: Path, changes: dict[str, Any]) -> spec.JobSpec:
+    """The job with parts of its recipe exchanged."""
+    recipe = {name: dict(part) if isinstance(part, dict) else part for name, part in job.template.recipe.items()}
+    for name, part in changes.items():
+        recipe[name] = {**recipe[name], **part} if isinstance(part, dict) else part
+    template = msgspec.structs.replace(job.template, recipe=recipe)
+    made = msgspec.structs.replace(job, template=template)
+    spec.write(folder / "spec.json", made)
+    return made
 
 
 def recipe_of(template: str) -> dict[str, Any]:

@@ -1,72 +1,54 @@
-"""Each detector in its smallest variant, through a whole run: it learns, is scored, saves, and predicts the same."""
+"""Each detector in its smallest variant, through a whole run: it learns, is scored, resumes, saves, predicts the same.
+
+On photographs where they are at hand; and once more from the middle, as after a kill.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import job_folders
 import msgspec
+import photographs
 import pytest
 import torch
+from after_a_kill import train_and_go_on
 from boxed import boxed
 from safetensors.torch import load_file
-from small_detectors import RUNS, SMALL_HEAD, recipe_of
+from small_detectors import EVERY, RUNS, SMALL_HEAD, VALUES, job_of, recipe_of, smaller
 
-from deepft_lab import manifest, spec
+from deepft_lab import manifest
 from deepft_lab.catalog import Catalog
 from deepft_lab.training import tasks
 from deepft_lab.training.loop import train
 from deepft_lab.training.predicting import Predictor
 
-VALUES = {
-    "pretrained_weights": "None", "image_size": [64], "batch_size": 4, "num_epochs": 5, "warmup_iters": 0,
-    "min_samples_per_epoch": 1, "augmentation": "none", "flip_probability": 0,
-}  # fmt: skip
-
-
-def smaller(job: spec.JobSpec, folder: Path, changes: dict[str, Any]) -> spec.JobSpec:
-    """The job with parts of its recipe exchanged."""
-    recipe = {name: dict(part) if isinstance(part, dict) else part for name, part in job.template.recipe.items()}
-    for name, part in changes.items():
-        recipe[name] = {**recipe[name], **part} if isinstance(part, dict) else part
-    template = msgspec.structs.replace(job.template, recipe=recipe)
-    made = msgspec.structs.replace(job, template=template)
-    spec.write(folder / "spec.json", made)
-    return made
-
 
 def test_every_detector_is_run_here() -> None:
     known = {template.id for template in Catalog().list().templates if template.type == "visual-detector"}
-    assert known - {"detector-advanced"} == set(RUNS)
+    assert known == set(EVERY)
 
 
-@pytest.mark.parametrize("template", RUNS)
-def test_a_detector_learns_is_scored_saves_and_predicts(template: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("template", EVERY)
+def test_a_detector_learns_is_scored_resumes_saves_and_predicts(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.set_num_threads(1)
-    values, changes = RUNS[template]
-    fields = {field.name for field in Catalog().get(template).fields}
-    given = {name: value for name, value in {**VALUES, **values}.items() if name in fields}
-    size = given.pop("image_size")
-    held_out = boxed(5, first=100)
-    job = job_folders.make(
-        tmp_path, boxed(8), held_out, template=template, exclusive=False, threads=1,
-        image_size=[320] if template == "detector-retinanet" else size, **given,
-    )  # fmt: skip
-    job = smaller(msgspec.structs.replace(job, values={**job.values, "image_size": size}), tmp_path, changes)
-    told: list[tuple[str, dict[str, Any]]] = []
-    result = train(job, tmp_path, lambda kind, step=0, **data: told.append((kind, data)))
+    sample = photographs.boxed()
+    folder = tmp_path / "job"
+    job = job_of(folder, template, *sample)
+    result, told = train_and_go_on(job, folder, monkeypatch, step=7)
 
-    losses = [data["train_loss"] for kind, data in told if kind == "epoch"]
+    losses = [data["train_loss"] for data in told.of("epoch")]
     assert min(losses[1:]) < losses[0]
     assert {"mAP", "AP50", "AP75", "AR", "mAP_small", "mAP_medium", "mAP_large"} <= set(result.metrics)
     assert result.metrics["mAP"] is not None
-    assert set(result.metrics_by_concept) == {"green", "red"}
-    assert {"AP", "AP50", "AR"} <= set(result.metrics_by_concept["red"])
+    assert set(result.metrics_by_concept) == sample.concepts
+    assert all({"AP", "AP50", "AR"} <= set(figures) for figures in result.metrics_by_concept.values())
 
-    pictures = [content for content, _, _ in held_out]
-    first = Predictor(tmp_path / "model").predict(pictures)
-    assert Predictor(tmp_path / "model").predict(pictures) == first
+    pictures = [content for content, _, _ in sample.validation]
+    first = Predictor(folder / "model").predict(pictures)
+    assert Predictor(folder / "model").predict(pictures) == first
     for prediction in first:
         assert not prediction.error and len(prediction.regions) <= 100
         assert [region.value for region in prediction.regions] == sorted(

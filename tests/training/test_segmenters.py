@@ -1,4 +1,4 @@
-"""Each segmenter template on small pictures: the loss falls, it evaluates, predicts, is saved and made again."""
+"""Each segmenter on small pictures: the loss falls, it evaluates, resumes, predicts, is saved and made again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 import job_folders
 import numpy
+import photographs
 import pytest
 import torch
+from after_a_kill import Told, train_and_go_on
 from outlined import outlined
 from PIL import Image
 
@@ -43,19 +45,14 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-class Told(list[tuple[str, dict[str, Any]]]):
-    def __call__(self, kind: str, step: int = 0, **data: Any) -> None:
-        self.append((kind, data))
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [data for said, data in self if said == kind]
-
-
 def run(folder: Path, template: str, training: Any, validation: Any, **values: Any) -> tuple[spec.Result, Told]:
-    changed = {**SMALL, **values}
-    job = job_folders.make(folder, training, validation, template=template, exclusive=False, threads=1, **changed)
     told = Told()
-    return train(job, folder, told), told
+    return train(job_of(folder, template, training, validation, **values), folder, told), told
+
+
+def job_of(folder: Path, template: str, training: Any, validation: Any, **values: Any) -> spec.JobSpec:
+    changed = {**SMALL, **values}
+    return job_folders.make(folder, training, validation, template=template, exclusive=False, threads=1, **changed)
 
 
 def task_of(template: str, concepts: list[str], **values: Any) -> Any:
@@ -66,18 +63,23 @@ def task_of(template: str, concepts: list[str], **values: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_template_learns_evaluates_predicts_and_is_made_again(name: str, tmp_path: Path) -> None:
+def test_a_template_learns_evaluates_resumes_predicts_and_is_made_again(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     template, values = RUNS[name]
-    pictures = outlined(12)
-    result, told = run(tmp_path, template, pictures, outlined(5, first=100), **values)
+    sample = photographs.outlined()
+    folder = tmp_path / "job"
+    job = job_of(folder, template, *sample, **values)
+    result, told = train_and_go_on(job, folder, monkeypatch, step=5)
     epochs = told.of("epoch")
     assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
     assert result.outcome == "trained"
     assert {"mIoU", "dice", "accuracy", "loss"} <= set(result.metrics)
-    assert set(result.metrics_by_concept) == {"disc", "square"}
+    assert set(result.metrics_by_concept) == sample.concepts
     assert told.of("started")[0]["best_metric"] == "mIoU"
-    found = Predictor(tmp_path / "model").predict([content for content, _, _ in pictures[:2]])
-    assert found == Predictor(tmp_path / "model").predict([content for content, _, _ in pictures[:2]])
+    pictures = [content for content, _, _ in sample.validation]
+    found = Predictor(folder / "model").predict(pictures)
+    assert found == Predictor(folder / "model").predict(pictures)
     assert_sound(found)
 
 
