@@ -128,17 +128,17 @@ def saved(task: Task, model: nn.Module, batch: Batch) -> int:
     seen: dict[int, int] = {}
     kept: list[Tensor] = []  # alive, so that no address is used twice
 
-    def note(tensor: Tensor) -> Tensor:
+    def note(tensor: Tensor) -> None:
+        """Keeps nothing in the graph: what a node keeps of its own outcome would hold it, and all before it, for ever."""
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             seen[storage.data_ptr()] = storage.nbytes()
             kept.append(tensor.detach())
-        return tensor
 
     buffers = [buffer.clone() for buffer in model.buffers()]
     training = model.training
     norms.train(model)
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda nothing: nothing):
         loss = task.loss(model, batch)
     del loss
     model.train(training)

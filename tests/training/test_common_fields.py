@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import resource
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -175,11 +176,14 @@ def test_what_the_backward_pass_keeps_is_counted_and_the_network_stays(tmp_path:
     task = tasks.make(job.type, job.template.recipe, job.values, job.concepts, exclusive=True)
     model = tiny.Tiny(2)
     before = copy.deepcopy(model.state_dict())
+    outcomes: list[weakref.ref[torch.Tensor]] = []
+    model.features[2].register_forward_hook(lambda *given: outcomes.append(weakref.ref(given[-1])))  # a ReLU keeps it
     counted = [
         memory.saved(task, model, Batch(torch.rand(count, 3, 32, 32), torch.eye(2).repeat(count // 2, 1)))
         for count in (2, 4, 8)
     ]
     assert counted[2] - counted[1] == 2 * (counted[1] - counted[0]) > 0
+    assert len(outcomes) == 3 and not any(outcome() is not None for outcome in outcomes), "nothing is held afterwards"
     assert all(torch.equal(before[key], tensor) for key, tensor in model.state_dict().items())
 
 
