@@ -129,7 +129,7 @@ def saved(task: Task, model: nn.Module, batch: Batch) -> int:
     kept: list[Tensor] = []  # alive, so that no address is used twice
 
     def note(tensor: Tensor) -> None:
-        """Keeps nothing in the graph: what a node keeps of its own outcome would hold it, and all before it, for ever."""
+        """Gives the graph nothing to keep: a node that kept its own outcome would be held by it for ever."""
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             seen[storage.data_ptr()] = storage.nbytes()
