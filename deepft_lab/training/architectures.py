@@ -176,9 +176,17 @@ def _with_head(name: str, build: Callable[..., nn.Module]) -> Architecture:
 
 def heads(build: Callable[..., nn.Module]) -> set[str]:
     """What the keys of the last layers begin with: those whose shape follows the number of outputs."""
-    with torch.device("meta"):
-        first, second = build(3).state_dict(), build(5).state_dict()
+    first, second = skeleton(build, 3).state_dict(), skeleton(build, 5).state_dict()
     return {key.rpartition(".")[0] + "." for key in first if first[key].shape != second[key].shape}
+
+
+def skeleton(build: Callable[..., nn.Module], *arguments: float) -> nn.Module:
+    """A network on the meta device, where tensors have shapes and no values."""
+    try:
+        with torch.device("meta"):
+            return build(*arguments)
+    except NotImplementedError:  # torchvision's RegNets compute their widths while they are built
+        return build(*arguments).to("meta")
 
 
 def _of_timm(name: str, head: str, least_size: int = 32, aside: tuple[str, ...] = ()) -> Architecture:

@@ -21,7 +21,7 @@ class Takes(NamedTuple):
     only: int = 0  # pixels of the one side that it takes; 0: any that the others allow
     heads: int = 1  # last layers; a classifier needs one
     depth: int = 1  # whether its blocks can be left out (stochastic depth)
-    pictures: int = 1  # whether it turns pictures of three colours into one row of values each
+    pictures: int = 1  # whether it turns pictures of three colours, channels last, into one row of values
 
 
 _OURS = ("csp_darknet", "inception_v2", "ssd_vgg16", "ssdlite_mobilenet_v3_large")
@@ -78,15 +78,16 @@ def unfit(name: str) -> str:
     if has.heads != 1:
         return f"{name} has {heads_in_words(has.heads)} Take another, such as {_like(name)}."
     if not has.pictures:
-        return f"{name} gives no row of values for a picture of three colours. Take another, such as {_like(name)}."
+        reason = "does not turn pictures of three colours, channels last, into one row of values"
+        return f"{name} {reason}. Take another, such as {_like(name)}."
     return ""
 
 
 def heads_in_words(count: int) -> str:
     """What is wrong with a network of so many last layers."""
     if count:
-        return f"{count} last layers, where a classifier needs one: it was made to be trained with a teacher."
-    return "no last layer whose size follows the number of concepts, as a classifier needs one."
+        return f"{count} last layers, where a classifier needs one."
+    return "no last layer whose size follows the number of concepts, where a classifier needs one."
 
 
 def with_library(name: str) -> str:
