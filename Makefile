@@ -33,7 +33,7 @@ setup: $(STAMPS)/installed $(STAMPS)/linked
 test: setup $(STAMPS)/browser
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-## make test-all  the same, and every template at its full size (a quarter of an hour more, 8 GB of memory)
+## make test-all  the same, and every template at its full size (eight minutes more, 6 GB of memory)
 test-all: setup $(STAMPS)/browser
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
