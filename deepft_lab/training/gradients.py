@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from deepft_lab.errors import DeepFTError
 from deepft_lab.training import norms
-from deepft_lab.training.memory import FullMemory, effective_batch, is_full, release
+from deepft_lab.training.memory import FullMemory, effective_batch, is_full, is_lasting, release
 from deepft_lab.training.task import Batch, Task, at_least
 
 _SPREAD = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: seeds of neighbouring steps lie far apart
@@ -127,7 +127,8 @@ class Gradients:
                 f"{where} memory is full with a single image of image_size = {values.get('image_size')}. "
                 "Take a smaller image_size, or a smaller network."
             ) from error
-        if self.accelerator.num_processes > 1:  # the others wait for the gradients: all begin anew, with smaller parts
+        # Others that wait for the gradients, and a process that is of no use any more, begin anew, with smaller parts.
+        if self.accelerator.num_processes > 1 or is_lasting(error):
             raise FullMemory(
                 f"{where} memory is full with {min(self.micro_batch, examples)} images at a time a process. Take a "
                 f"smaller batch_size, or gradient_accumulation = {2 * (values.get('gradient_accumulation') or 1)}."

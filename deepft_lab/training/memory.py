@@ -29,7 +29,7 @@ _FULL = (
     "status_alloc_failed",  # cuBLAS's and cuDNN's
 )  # fmt: skip
 _PERHAPS_FULL = ("could not create a primitive", "could not create a memory object", "could not execute a primitive")
-_LITTLE = 256 * 2**20  # bytes that are free, with which oneDNN's words, which give no reason, mean that memory is full
+_LITTLE = 2**30  # bytes that are free, with which oneDNN's words, which give no reason, mean that memory is full
 
 
 class FullMemory(DeepFTError):
@@ -56,6 +56,11 @@ def is_full(error: BaseException) -> bool:
     if any(words in said for words in _PERHAPS_FULL):
         return free(torch.device("cpu")) < _LITTLE
     return any(words in said for words in _FULL)
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Whether this process can go on no more, in parts of any size: oneDNN makes nothing after it once could not."""
+    return any(words in str(error).lower() for words in _PERHAPS_FULL)
 
 
 def release() -> None:
@@ -86,6 +91,8 @@ class Parts:
             except (RuntimeError, MemoryError) as error:
                 if not is_full(error) or stop - start == 1:
                     raise
+                if is_lasting(error):
+                    raise FullMemory("The machine's memory is full.") from error
             self.most = -(-(stop - start) // 2)
             release()
         return found

@@ -116,6 +116,24 @@ def test_full_memory_in_an_evaluation_gives_the_same_metrics(tmp_path: Path, mon
     ]
 
 
+@pytest.mark.parametrize("where", ["loss", "outputs"])
+def test_a_process_that_is_of_no_use_after_full_memory_ends_and_another_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    tried: list[int] = []
+
+    def full(self: Classify, model: Any, batch: Any) -> Any:
+        tried.append(len(batch))
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(memory, "saved", lambda *given: 0)
+    monkeypatch.setattr(memory, "_LITTLE", 2**60)
+    monkeypatch.setattr(Classify, where, full)
+    with pytest.raises(memory.FullMemory, match="memory is full"):
+        run(tmp_path)
+    assert len(tried) == 1, "oneDNN makes nothing after it could not, whatever the size"
+
+
 def test_another_error_is_not_taken_for_full_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Classify, model: Any, batch: Any) -> Tensor:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

@@ -73,7 +73,7 @@ def test_the_start_says_what_will_be_done(events: list[Event]) -> None:
         "ranks": 1, "device": "CPU", "precision": "float32", "threads": 0, "train": 25, "validation": 9,
         "epochs": EPOCHS, "steps_per_epoch": 3,
         "steps": 3 * EPOCHS, "lrate": pytest.approx(12e-4), "best_metric": "accuracy",
-        "stored_side": 84, "decoded": 34, "micro_batch": 12,
+        "stored_side": 84, "decoded": 34, "micro_batch": 12, "weights": {},
         "gathering": data["gathering"], "settling": data["settling"],
     }  # fmt: skip
     assert data["gathering"] > 0 and data["settling"] >= 0
