@@ -94,7 +94,7 @@ class Catalog:
         choice = values.get("pretrained_weights", NO_WEIGHTS)
         if choice in (None, NO_WEIGHTS):
             return None
-        weights = recipes.settled(recipes.read(template.recipe, template.type), values).weights.get(choice)
+        weights = recipes.plan(template.recipe, template.type, values).weights.get(choice)
         if weights is None:
             reason = f"The template {template.id} has no weights called {choice!r}."
             raise InvalidParams(reason, [Fault("pretrained_weights", choice, reason)])
@@ -117,7 +117,7 @@ class Catalog:
         chosen = [template for template in templates if name == template.id or name in template.aliases]
         found: builtins.list[Weights] = []
         for template in chosen:
-            plan = recipes.settled(recipes.read(template.recipe, template.type), params.defaults(template.fields))
+            plan = recipes.plan(template.recipe, template.type, params.defaults(template.fields))
             found += plan.weights.values()
         if not chosen:
             for template in templates:

@@ -35,6 +35,12 @@ def check(fields: Iterable[Field], values: Mapping[str, Any]) -> tuple[dict[str,
     return complete, faults
 
 
+def known(fields: Iterable[Field], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values whose fields there are: a template may have lost one since a model was saved."""
+    names = {field.name for field in fields}
+    return {name: value for name, value in values.items() if name in names}
+
+
 def meant(name: str, known: Iterable[str]) -> str:
     """The known name that somebody may have meant, as the next sentence of a reason; empty where none is close."""
     close = difflib.get_close_matches(name, list(known), 1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
+from deepft_lab import params
 from deepft_lab.errors import Conflict, InvalidParams, NotFound
 from deepft_lab.lab.access import find, find_app
 from deepft_lab.lab.names import check_id, clean_concepts
@@ -79,8 +80,7 @@ def update_model(lab: Lab, caller: Caller, *, owner: str, app: str, model: str, 
         key = find_app(connection, owner, app)["key"]
         row = find(connection, t.models, key, "model", model)
         template = _template(lab, row["type"], body.template or row["template"])
-        known = {field.name for field in template.fields}
-        given = {name: value for name, value in row["values"].items() if name in known}
+        given = params.known(template.fields, row["values"])
         if template.id != row["template"]:
             wrong = {fault.field.partition(".")[0] for fault in recipes.check(template, given)[1]}
             given = {name: value for name, value in given.items() if name not in wrong}

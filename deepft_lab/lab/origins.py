@@ -54,7 +54,7 @@ def check_network(model_folder: Path, plan: recipes.Base, wanted: Any, faults: l
     """
     card = msgspec.json.decode((model_folder / CARD).read_bytes())
     try:
-        old = recipes.settled(recipes.read(card["recipe"], card["type"]), card["values"])
+        old = recipes.plan(card["recipe"], card["type"], card["values"])
     except (msgspec.ValidationError, KeyError):  # written by another release
         return
     theirs, ours = network.names(old), network.names(plan)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
-from deepft_lab import manifest, spec
+from deepft_lab import manifest, params, spec
 from deepft_lab._version import __version__
 from deepft_lab.errors import Conflict, InvalidParams, WeightsNotFound
 from deepft_lab.lab import origins, selection
@@ -105,9 +105,9 @@ def settle(
     with lab.database.reading() as connection:
         app_key = find_app(connection, owner, app)["key"]
         template = lab.catalog.get(row["template"])
-        known = {field.name for field in template.fields}
-        gone = sorted(row["values"].keys() - known)  # since the model was saved
-        values, faults = recipes.check(template, {name: row["values"][name] for name in row["values"] if name in known})
+        known = params.known(template.fields, row["values"])
+        gone = sorted(row["values"].keys() - known.keys())
+        values, faults = recipes.check(template, known)
         given = values.get("seed")
         seed = given if isinstance(given, int) and given >= 0 else default_seed(owner, app, model)
         chosen, concepts = _choose(connection, app_key, row, body, values, seed)
@@ -118,7 +118,7 @@ def settle(
         base = origins.base(lab, connection, owner, app, model, values, faults)
         resumed = origins.resumed(lab, connection, owner, app, row, values, faults)
         if resumed is not None and not faults:
-            plan = recipes.settled(recipes.read(template.recipe, template.type), values)
+            plan = recipes.plan(template.recipe, template.type, values)
             origins.check_network(resumed, plan, values["resume_from"], faults)
     faults += chosen.faults
     if faults:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from desk import Desk, NamingPredictors
+from shelf import Shelf
 from small_engine import SmallEngine
 
 from deepft_lab.catalog import Catalog
@@ -42,3 +43,17 @@ def lab(open_lab: Callable[..., Lab]) -> Lab:
 @pytest.fixture
 def desk(lab: Lab) -> Desk:
     return Desk(lab).create()
+
+
+@pytest.fixture(scope="module")
+def own_templates(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    folder = tmp_path_factory.mktemp("own")
+    return Shelf(folder, Catalog([folder]))
+
+
+@pytest.fixture
+def shelf(own_templates: Shelf) -> Iterator[Shelf]:
+    """An empty folder of a person's own templates, and its catalog."""
+    yield own_templates
+    for path in own_templates.folder.iterdir():
+        path.unlink()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import pytest
 import yaml
+from shelf import Shelf
 
-from deepft_lab.catalog import Catalog
 from deepft_lab.records import Fault
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -30,26 +29,6 @@ def document(name: str, **changes: Any) -> dict[str, Any]:
             place = place[key]
         place[keys[-1]] = value
     return found
-
-
-class Shelf(NamedTuple):
-    """A catalog and the folder of a person's own templates; ours are read once."""
-
-    folder: Path
-    catalog: Catalog
-
-
-@pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    folder = tmp_path_factory.mktemp("own")
-    return Shelf(folder, Catalog([folder]))
-
-
-@pytest.fixture
-def shelf(read: Shelf) -> Iterator[Shelf]:
-    yield read
-    for path in read.folder.iterdir():
-        path.unlink()
 
 
 def faults_of(shelf: Shelf, content: str | bytes | dict[str, Any]) -> list[Fault]:

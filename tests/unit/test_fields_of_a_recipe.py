@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
+from shelf import Shelf
 
 from deepft_lab import params
 from deepft_lab.catalog import Catalog
@@ -22,19 +23,6 @@ def document(name: str, *fields: dict[str, Any], without: tuple[str, ...] = (), 
     found["fields"] += [{"help": HELP, **field} for field in fields]
     found["recipe"] |= recipe
     return found
-
-
-class Shelf(NamedTuple):
-    """A catalog and the folder of a person's own templates; ours are read once."""
-
-    folder: Path
-    catalog: Catalog
-
-
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    folder = tmp_path_factory.mktemp("own")
-    return Shelf(folder, Catalog([folder]))
 
 
 def faults_of(shelf: Shelf, content: dict[str, Any]) -> dict[str, str]:

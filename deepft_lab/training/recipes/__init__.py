@@ -18,7 +18,7 @@ from deepft_lab.training.recipes.segmenter import Segmenter
 from deepft_lab.training.recipes.settled import settled
 from deepft_lab.training.recipes.transfer import Transfer
 
-__all__ = ["NEEDED_FIELDS", "RECIPES", "Base", "Part", "check", "read", "settled"]
+__all__ = ["NEEDED_FIELDS", "RECIPES", "Base", "Part", "check", "plan", "read", "settled"]
 
 RECIPES: dict[str, type[Base]] = {
     "visual-classifier": Classifier,
@@ -39,16 +39,21 @@ def read(recipe: dict[str, Any], model_type: str) -> Base:
     return msgspec.convert(recipe, RECIPES[model_type])
 
 
+def plan(recipe: dict[str, Any], model_type: str, values: Mapping[str, Any]) -> Base:
+    """The recipe of a template that the catalog has checked, with what the values choose in its place."""
+    return settled(read(recipe, model_type), values)
+
+
 def check(template: Template, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
     """As params.check, and what only the recipe knows: an advanced configuration, and the limits of its network."""
     complete, faults = params.check(template.fields, values)
     wrong = {fault.field for fault in faults}
-    plan, text = read(template.recipe, template.type), complete.get(advanced.FIELD)
-    if isinstance(text, str) and advanced.FIELD not in wrong and type(plan) in advanced.CONFIGS:
-        of_text = advanced.check(plan, text)
+    stated, text = read(template.recipe, template.type), complete.get(advanced.FIELD)
+    if isinstance(text, str) and advanced.FIELD not in wrong and type(stated) in advanced.CONFIGS:
+        of_text = advanced.check(stated, text)
         if of_text:
             return complete, faults + of_text
     if advanced.FIELD not in wrong:
         sound = {name: None if name in wrong else value for name, value in complete.items()}
-        faults += limits.check(settled(plan, sound), sound)
+        faults += limits.check(settled(stated, sound), sound)
     return complete, faults

@@ -109,7 +109,7 @@ def _of_field(field: Field, model_type: str) -> list[Fault]:
     known["image_size"] = _SIZES.get(model_type, ("integer",))
     if field.name not in known:
         way_out = params.meant(field.name, known) or f" Known are: {', '.join(sorted(known))}."
-        whose = f"{'an' if model_type[0] in 'aeiou' else 'a'} {model_type}"
+        whose = builders.with_article(model_type)
         return [Fault(place, field.name, f"Nothing in {whose} reads a field of this name.{way_out}")]
     if field.type not in known[field.name]:
         reason = f"The training reads {field.name} as {' or '.join(known[field.name])}."

@@ -102,7 +102,7 @@ def refusal(kind: str, name: str, model_type: str) -> str:
     if isinstance(found, Broken):
         return found.reason
     if found.kind != kind:
-        return f"{name} is installed as {_a(found.kind)}, and not as {_a(kind)}."
+        return f"{name} is installed as {with_article(found.kind)}, and not as {with_article(kind)}."
     reason = _refusal(found, model_type)
     return f"{name} is installed, but {reason}" if reason else ""
 
@@ -184,5 +184,5 @@ def _wrong(found: Builder) -> Iterator[str]:
         yield f"its types are {found.types!r} and no tuple of {', '.join(_EVERY)}"
 
 
-def _a(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+def with_article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

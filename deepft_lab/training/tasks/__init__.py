@@ -26,7 +26,7 @@ def make(
     """The task of a type, with its settings."""
     module, name = _TASKS[model_type]
     kind = getattr(import_module(f"{__name__}.{module}"), name)
-    plan = recipes.settled(recipes.read(recipe, model_type), values)
+    plan = recipes.plan(recipe, model_type, values)
     plan = with_level(plan, values.get("augmentation", "template"))
     return kind(plan, values, concepts, exclusive=exclusive)
 
