@@ -23,7 +23,8 @@ from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import Fault, Prediction
 from deepft_lab.training.preparing import Tell
-from deepft_lab.training.recipes import limits
+from deepft_lab.training.recipes import builders, limits
+from deepft_lab.training.recipes.parts import Step
 
 if TYPE_CHECKING:
     from deepft_lab.training.data import Examples
@@ -87,6 +88,17 @@ def at_least(count: Tensor) -> Tensor:
     return torch.where(count > 0, count, torch.ones_like(count))
 
 
+def _through(steps: Sequence[Step], picture: Tensor, random: numpy.random.Generator) -> Tensor:
+    for step in steps:
+        found = builders.bound("augmentation", step.name, step.arguments)(picture.clone(), random)
+        if not isinstance(found, Tensor) or (found.shape, found.dtype) != (picture.shape, picture.dtype):
+            given = f"{found.dtype} {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+            words = f"The installed augmentation {step.name} gave {given} for {picture.dtype} {list(picture.shape)}."
+            raise InvalidParams(words, [Fault("config.augment.steps", step.name, words)])
+        picture = found
+    return picture
+
+
 def _changed(value: Any, change: Any) -> Any:
     if isinstance(value, Tensor):
         return change(value)
@@ -144,6 +156,16 @@ class Task(ABC):
     @abstractmethod
     def stored_side(self) -> int:
         """Least shorter side, in pixels, at which pictures are decoded for training, validation and prediction."""
+
+    def changed(self, pictures: Sequence[Tensor], randoms: Sequence[numpy.random.Generator]) -> Sequence[Tensor]:
+        """Training pictures as the installed augmentations of the recipe leave them.
+
+        Raises InvalidParams where one gives anything but a picture of the same shape.
+        """
+        steps = self.plan.augment.steps
+        if not steps:
+            return pictures
+        return [_through(steps, picture, random) for picture, random in zip(pictures, randoms, strict=True)]
 
     @abstractmethod
     def train_batch(

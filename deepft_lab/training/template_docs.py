@@ -221,7 +221,8 @@ def _part(key: str, kind: type[msgspec.Struct], shown: set[type]) -> list[str]:
         hint = get_type_hints(kind, include_extras=True)[field.name]
         default = "(needed)" if field.required else f"`{_plain(field)}`"
         lines.append(f"| `{field.name}` | {_cell(_kind(hint))} | {default} |")
-        for member in checking.members(hint):
+        listed = [option for option in get_args(hint) if get_origin(hint) is tuple]
+        for member in [member for option in (hint, *listed) for member in checking.members(option)]:
             inner += _part(f"{key}.{field.name}", member, shown)
     return lines + inner
 

@@ -23,6 +23,7 @@ import sys
 import parted
 import torch
 from accelerate import Accelerator
+from deepft_lab import worker
 from test_parts_of_batches import share, gradients_of
 from deepft_lab.training.task import Batch
 
@@ -38,6 +39,7 @@ for name in parted.CASES:
 if accelerator.is_main_process:
     torch.save({"ranks": accelerator.num_processes, "found": found}, sys.argv[1])
 accelerator.end_training()
+worker.end(0)
 """
 
 

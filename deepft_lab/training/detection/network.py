@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from deepft_lab.training.detection import anchors, backbones, necks
 from deepft_lab.training.detection.pictures import Target
+from deepft_lab.training.recipes import builders
 from deepft_lab.training.recipes.detector import Anchors, Dense, Detector, Queries, TwoStage, Yolox
+from deepft_lab.training.recipes.parts import Installed
 
 Boxes = tuple[Tensor, Tensor, Tensor]  # boxes [n, 4] in pixels, scores [n], labels [n]
 
@@ -62,6 +64,9 @@ def build(plan: Detector, concepts: int, *, side: int, ratios: Sequence[float] |
         from deepft_lab.training.detection.yolox import YoloxHead
 
         head = YoloxHead(neck.channels, neck.strides, concepts, plan.head, plan.found)
+    elif isinstance(plan.head, Installed):
+        make = builders.bound("head", plan.head.builder, plan.head.arguments)
+        head = make(neck.channels, neck.strides, concepts, plan.found)
     else:
         assert isinstance(plan.head, Queries)
         from deepft_lab.training.detection.queries import QueryHead

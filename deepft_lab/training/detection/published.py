@@ -37,7 +37,7 @@ def fill(made: Network, path: str | Path, plan: Detector, kind: str) -> None:
     Raises WrongWeights unless every key and shape fits.
     """
     target: nn.Module = made
-    found, left_out, kept = weights.read(path), tuple(made.head.new), OURS  # type: ignore[arg-type]
+    found, left_out, kept = weights.read(path), tuple(getattr(made.head, "new", ())), OURS
     loose: tuple[str, ...] = ()
     architecture = f"{plan.keys} on {plan.backbone.name}"
     if kind != "detector":
@@ -45,7 +45,7 @@ def fill(made: Network, path: str | Path, plan: Detector, kind: str) -> None:
         found = {made.backbone.own_name(key): tensor for key, tensor in found.items()}
         architecture = plan.backbone.name
     else:
-        found, loose = renamed(found, plan.keys), tuple(made.head.loose)  # type: ignore[arg-type]
+        found, loose = renamed(found, plan.keys), tuple(getattr(made.head, "loose", ()))
     own = target.state_dict()
     if kind == "normalised_backbone":
         found = _for_plain_pixels(found, own, plan)

@@ -16,7 +16,7 @@ import msgspec
 
 from deepft_lab.errors import InvalidParams
 from deepft_lab.records import Fault
-from deepft_lab.training.recipes import backbones, builders, checking
+from deepft_lab.training.recipes import backbones, builders, checking, steps
 from deepft_lab.training.recipes.classifier import Classifier
 from deepft_lab.training.recipes.classifier import Loss as ClassLoss
 from deepft_lab.training.recipes.configuration_text import parse
@@ -31,7 +31,17 @@ from deepft_lab.training.recipes.detector import (
     TwoStage,
     Yolox,
 )
-from deepft_lab.training.recipes.parts import Augment, Base, Optimizer, Part, Positive, Schedule, Share, Weights
+from deepft_lab.training.recipes.parts import (
+    Augment,
+    Base,
+    Installed,
+    Optimizer,
+    Part,
+    Positive,
+    Schedule,
+    Share,
+    Weights,
+)
 from deepft_lab.training.recipes.segmenter import Augment as MapAugment
 from deepft_lab.training.recipes.segmenter import Head as MapHead
 from deepft_lab.training.recipes.segmenter import Loss as MapLoss
@@ -151,9 +161,11 @@ def _as_recipe(plan: Base, parts: dict[str, Any]) -> dict[str, Any]:
         if "backbone" in parts:
             network = changes.pop("backbone")
             changes |= {"architecture": network.name, "stochastic_depth": network.stochastic_depth}
-        if "head" in parts:
-            head = changes.pop("head")
-            changes |= {"dropout": head.dropout, "embedding_length": head.embedding_length}
+        head = parts.get("head")
+        if isinstance(head, Linear):
+            changes |= {"head": None, "dropout": head.dropout, "embedding_length": head.embedding_length}
+        elif head is not None:
+            changes |= {"dropout": 0.0, "embedding_length": None, "head_start": "random"}
     if "weights" in parts:
         given = changes.pop("weights")
         changes["weights"] = {FIELD: Weights(file=given.file, hub=given.hub, huggingface=given.huggingface)}
@@ -197,6 +209,7 @@ def _part_faults(model_type: str, key: str, hint: Any, value: Any, current: dict
         known = [*checking.names(hint), *builders.names(key, model_type)]
         return [Fault(f"{path}.name", name, f"There is no {key} of this name. Known are: {', '.join(known)}.")]
     faults += checking.of_arguments(f"{path}.arguments", str(in_use), value.get("arguments"))
+    faults += steps.faults(f"{path}.steps", value.get("steps"), model_type)
     same = name is None or name == current.get("name")
     whole = {**(current if same else {}), **content}
     faults += checking.of_struct(path, kind, whole, shown=content)
@@ -210,8 +223,10 @@ def _custom_faults(path: str, hint: Any, custom: builders.Builder, content: dict
     """Faults of a part that an installed builder makes; what it would not read is one."""
     del content["name"]
     faults = checking.of_struct(f"{path}.arguments", custom.arguments, content.pop("arguments", {}))
-    beside = builders.BESIDE.get(custom.kind)
-    faults += checking.of_struct(path, checking.of_name(hint, None), content, whole=False)
+    kind, beside = checking.of_name(hint, None), builders.BESIDE.get(custom.kind)
+    if beside is not None:
+        beside = tuple(key for key in beside if key in checking.hints_of(kind))
+    faults += checking.of_struct(path, kind, content, whole=False)
     told = {fault.field for fault in faults}
     for key, value in content.items():
         if beside is not None and key not in beside and f"{path}.{key}" not in told:
@@ -234,6 +249,8 @@ def _made(model_type: str, key: str, hint: Any, value: dict[str, Any], current: 
         kind = checking.of_name(hint, None)
         assert kind is not None
         arguments = msgspec.to_builtins(msgspec.convert(content.pop("arguments", {}), custom.arguments))
+        if "arguments" not in kind.__struct_fields__ and kind is not Network:
+            return Installed(builder=str(name), arguments=arguments)
         content["name"] = checking.names(hint)[0] if checking.names(hint) else name
         made = msgspec.convert(content, kind)
         if kind is Network:  # which a recipe of a classifier knows by its name alone

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from deepft_lab import params
 from deepft_lab.records import Fault, Field, Template
-from deepft_lab.training.recipes import advanced, backbones, builders, checking, common
+from deepft_lab.training.recipes import advanced, backbones, builders, checking, common, steps
 from deepft_lab.training.recipes.detector import Dense, Detector
 from deepft_lab.training.recipes.embedder import Embedder
-from deepft_lab.training.recipes.parts import Base
+from deepft_lab.training.recipes.parts import Base, Installed
 
 # What the training reads, by the types that a field of the name may have.
 KNOWN: dict[str, tuple[str, ...]] = {
@@ -95,8 +97,13 @@ def check(template: Template, plan: Base) -> list[Fault]:
     faults += _of_weights(plan, fields)
     faults += _of_backbone(plan, template.type)
     faults += _of_depth(plan)
+    faults += _of_head(plan, template.type)
+    augment = getattr(plan, "augment", None)
+    faults += steps.faults("recipe.augment.steps", msgspec.to_builtins(getattr(augment, "steps", ())), template.type)
     for key in _WITH_ARGUMENTS:
         part = getattr(plan, key, None)
+        if isinstance(part, Installed):
+            continue
         name, arguments = getattr(part, "name", ""), getattr(part, "arguments", None)
         if arguments and not isinstance(builders.find(key, name, template.type), builders.Builder):
             faults += checking.of_arguments(f"recipe.{key}.arguments", name, arguments)
@@ -196,6 +203,17 @@ def _of_backbone(plan: Any, model_type: str) -> list[Fault]:
     if not reason or isinstance(builders.find("backbone", name, model_type), builders.Builder):
         return []
     return [Fault("recipe.backbone.name", name, builders.refusal("backbone", name, model_type) or reason)]
+
+
+def _of_head(plan: Any, model_type: str) -> list[Fault]:
+    head = getattr(plan, "head", None)
+    if not isinstance(head, Installed):
+        return []
+    found = builders.find("head", head.builder, model_type)
+    if isinstance(found, builders.Builder):
+        return checking.of_struct("recipe.head.arguments", found.arguments, head.arguments)
+    reason = builders.refusal("head", head.builder, model_type) or "Nobody has installed a head of this name."
+    return [Fault("recipe.head.builder", head.builder, reason)]
 
 
 def _of_depth(plan: Any) -> list[Fault]:

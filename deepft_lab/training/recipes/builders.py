@@ -20,15 +20,28 @@ checked against the record before a run is queued. `build` is imported in the wo
 | `backbone` of a classifier | `build(outputs, stochastic_depth, **arguments)` | a module whose last layer is `head` |
 | `backbone` of a detector or segmenter | `build(strides, **arguments)` | detection.backbones.Backbone |
 | `neck` of a detector or segmenter | `build(channels, strides, settings, **arguments)` | detection.necks.Neck |
+| `head` of a classifier | `build(width, outputs, **arguments)` | a module: features [n, width] to logits [n, outputs] |
+| `head` of a detector | `build(channels, strides, concepts, found, **arguments)` | a module, see below |
 | `head` of a segmenter | `build(channels, places, **arguments)` | a module: list of maps, finest first, to logits |
-| `loss` of a segmenter | `build(logits, targets, **arguments)` | a mean over examples |
+| `loss` of a classifier or segmenter | `build(logits, targets, **arguments)` | a mean over examples |
+| `augmentation` | `build(picture, random, **arguments)` | the picture, changed |
 | `optimizer` | `build(groups, **arguments)` | a torch optimizer |
 | `schedule` | `build(share of the steps done, **arguments)` | the learning rate over the full one |
 
-Beside `arguments` a loss has `dice` and `auxiliary`, an optimizer `weight_decay`, `head_lrate_factor` and `clip_norm`,
-backbones and necks all their keys; heads and schedules have none. What a type of model does not take, and what nothing
-would read, is refused where the configuration says it. Classifiers and detectors take no head or loss of others, and
-augmentations are no builders: boxes and masks have to move with their picture.
+A detector's head brings its loss. Its `loss(maps, sizes, targets)` is the mean loss of a batch and `find(maps, sizes)`
+the boxes, scores and labels of each image, with `maps` finest first, `sizes` [n, 2] the height and width in pixels of
+the pictures on their canvas, and `targets` as in detection/pictures.py. `found` says what becomes of boxes. A
+classifier's loss sees targets 0..1 [n, concepts], below 0 where nobody has stated them; a segmenter's sees places
+[n, height, width]. In both a mean over examples lets parts of a batch and ranks add up to the whole.
+
+An augmentation stands in the list `augment.steps`. It is given each training picture before it is cropped, uint8
+[height, width, 3], its own to write to, and a numpy Generator, from which all that is random must come. What it
+returns has the same shape, and what it shows stays where it was: boxes and masks do not move with it.
+
+Beside `arguments` a classifier's loss has `mixed_target_threshold`, a segmenter's `dice` and `auxiliary`, an optimizer
+`weight_decay`, `head_lrate_factor` and `clip_norm`, backbones and necks all their keys; heads, schedules and
+augmentations have none. What a type of model does not take, and what nothing would read, is refused where the
+configuration says it.
 
 No torch here. What people write in a form only names such builders; it is never code.
 """
@@ -46,19 +59,22 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 GROUP = "deepft_lab.builders"
-Kind = Literal["backbone", "neck", "head", "loss", "optimizer", "schedule"]
+Kind = Literal["backbone", "neck", "head", "loss", "augmentation", "optimizer", "schedule"]
 _EVERY = ("visual-classifier", "visual-detector", "visual-segmenter")
 # The types of models whose training calls a builder of the kind.
 TAKEN: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("backbone", "optimizer", "schedule"), _EVERY),
+    **dict.fromkeys(("backbone", "head", "augmentation", "optimizer", "schedule"), _EVERY),
     "neck": ("visual-detector", "visual-segmenter"),
-    **dict.fromkeys(("head", "loss"), ("visual-segmenter",)),
+    "loss": ("visual-classifier", "visual-segmenter"),  # a detector's head brings its own
 }
-# Keys of a part that are read beside the arguments of an installed builder; of the other kinds all are.
+# Keys of a part that are read beside the arguments of an installed builder, where the part has them; of the other
+# kinds all are.
 BESIDE: dict[str, tuple[str, ...]] = {
-    "head": (), "loss": ("dice", "auxiliary"), "optimizer": ("weight_decay", "head_lrate_factor", "clip_norm"),
+    "head": (),
+    "loss": ("dice", "auxiliary", "mixed_target_threshold"),
+    "optimizer": ("weight_decay", "head_lrate_factor", "clip_norm"),
     "schedule": (),
-}  # fmt: skip
+}
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,6 +146,19 @@ def function(kind: str, name: str) -> Callable[..., Any] | None:
         return None
     module, _, attribute = found.build.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def bound(kind: str, name: str, arguments: dict[str, Any]) -> Callable[..., Any]:
+    """What builds it, with its arguments, those that are left out too. Raises LookupError where it is gone."""
+    return _bound(kind, name, msgspec.json.encode(arguments, order="deterministic"))
+
+
+@functools.lru_cache(maxsize=256)  # losses and augmentations are called in every step
+def _bound(kind: str, name: str, arguments: bytes) -> Callable[..., Any]:
+    found, build = find(kind, name), function(kind, name)
+    if not isinstance(found, Builder) or build is None:
+        raise LookupError(f"{name}, which was installed as {with_article(kind)}, is gone: install it again.")
+    return functools.partial(build, **msgspec.to_builtins(msgspec.json.decode(arguments, type=found.arguments)))
 
 
 def with_arguments(name: str, arguments: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from deepft_lab.training.recipes.levels import at_level
-from deepft_lab.training.recipes.parts import Base, Part, Positive, Share
+from deepft_lab.training.recipes.parts import Base, Installed, Part, Positive, Share, Step
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Shapes = Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1)]
@@ -109,6 +109,7 @@ class Found(Part, frozen=True):
 class BoxAugment(Part, frozen=True):
     """What a training image and its boxes go through. Builders: detection/pictures.py."""
 
+    steps: tuple[Step, ...] = ()  # first, one after the other
     zoom: tuple[Positive, Positive] = (1.0, 1.0)  # below 1 the picture shrinks on its canvas, above 1 it is cropped
     zoom_probability: Share = 1.0
     shift: Annotated[int, msgspec.Meta(ge=0)] = 0  # pixels at most, each way
@@ -123,7 +124,7 @@ class Detector(Base, frozen=True, kw_only=True):
     task: Literal["detect"] = "detect"
     backbone: Backbone
     neck: Neck
-    head: TwoStage | Dense | Yolox | Queries
+    head: TwoStage | Dense | Yolox | Queries | Installed
     augment: BoxAugment = BoxAugment()
     found: Found = Found()
     keys: Literal["own", "faster_rcnn", "retinanet", "ssd", "rt_detr"] = (

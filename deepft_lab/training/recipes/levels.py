@@ -33,7 +33,7 @@ def at_level(augment: Any, level: str) -> Any:
 def _pictures(augment: Augment, level: str) -> Augment:
     quiet = msgspec.structs.replace(augment, randaugment=None, mixup=0.0, cutmix=0.0, repeats=1)
     if level == "none":
-        return msgspec.structs.replace(quiet, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
+        return msgspec.structs.replace(quiet, steps=(), crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
     if level == "light":
         return msgspec.structs.replace(quiet, crop_scale=(0.5, 1.0))
     # What common recipes for training long agree on: small crops, RandAugment 9/0.5, mixup 0.2 and cutmix 1.

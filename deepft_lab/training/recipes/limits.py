@@ -11,7 +11,7 @@ from typing import Any
 from deepft_lab.records import Fault
 from deepft_lab.training.recipes import advanced, backbones, builders
 from deepft_lab.training.recipes.detector import Detector
-from deepft_lab.training.recipes.parts import Base
+from deepft_lab.training.recipes.parts import Base, Installed
 from deepft_lab.training.recipes.segmenter import Segmenter
 
 LEAST_SIDE = backbones.Takes().least  # pixels
@@ -92,6 +92,11 @@ def _of_weights(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _of_balance(plan: Base, values: Mapping[str, Any]) -> Iterator[Fault]:
-    name = getattr(getattr(plan, "loss", None), "name", "")
-    if values.get("class_weights") == "balanced" and builders.find("loss", name) is not None:
-        yield Fault("class_weights", "balanced", f"The installed loss {name} knows no weights of concepts: take none.")
+    if values.get("class_weights") != "balanced":
+        return
+    kind, name = "loss", getattr(getattr(plan, "loss", None), "name", "")
+    if isinstance(plan, Detector):
+        kind, name = "head", plan.head.builder if isinstance(plan.head, Installed) else ""
+    if builders.find(kind, name) is not None:
+        reason = f"The installed {kind} {name} knows no weights of concepts: take none."
+        yield Fault("class_weights", "balanced", reason)

@@ -51,6 +51,20 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base of the parts of a recipe."""
 
 
+class Installed(Part, frozen=True, tag_field="name", tag="installed"):
+    """A part that a builder makes which an administrator has installed (builders.py)."""
+
+    builder: str
+    arguments: dict[str, Any] = {}
+
+
+class Step(Part, frozen=True):
+    """An augmentation that an administrator has installed: it changes whole pictures and moves nothing in them."""
+
+    name: str
+    arguments: dict[str, Any] = {}
+
+
 class Optimizer(Part, frozen=True):
     """Builders: optimizers.py. Biases and norms are never decayed."""
 
@@ -88,6 +102,7 @@ class RandAugment(Part, frozen=True):
 class Augment(Part, frozen=True):
     """What a training image goes through. Builders: augment.py."""
 
+    steps: tuple[Step, ...] = ()  # first, one after the other
     crop_scale: tuple[Positive, Positive] = (0.08, 1.0)  # share of the picture's area
     crop_ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3)  # width over height
     randaugment: RandAugment | None = None

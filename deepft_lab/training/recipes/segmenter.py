@@ -8,7 +8,7 @@ import msgspec
 
 from deepft_lab.training.recipes.detector import Backbone, Neck
 from deepft_lab.training.recipes.levels import at_level
-from deepft_lab.training.recipes.parts import Base, Part, Positive, Share
+from deepft_lab.training.recipes.parts import Base, Part, Positive, Share, Step
 
 # Builders: segmentation/networks.py
 Network = Literal[
@@ -36,6 +36,7 @@ class Loss(Part, frozen=True):
 class Augment(Part, frozen=True):
     """What a training picture and its map go through. Builders: segmentation/pixels.py."""
 
+    steps: tuple[Step, ...] = ()  # first, one after the other
     scale: tuple[Positive, Positive] = (0.5, 2.0)  # of the image size; a crop of the image size is taken
     largest_share: Share = 1.0  # crops that one place fills to more than this are drawn again
     colour: Share = 0.0  # strength of changes of brightness, contrast and saturation
@@ -72,5 +73,5 @@ def _maps(augment: Augment, level: str) -> Augment:
     if level == "none":
         return Augment(scale=(1.0, 1.0))
     if level == "light":
-        return Augment(scale=(0.75, 1.5), colour=0.5)
-    return Augment(scale=(0.5, 2.0), largest_share=0.75, colour=1.0)
+        return Augment(steps=augment.steps, scale=(0.75, 1.5), colour=0.5)
+    return Augment(steps=augment.steps, scale=(0.5, 2.0), largest_share=0.75, colour=1.0)

@@ -88,9 +88,8 @@ def build(plan: Segmenter, places: int) -> Assembled:
     if plan.head.name in HEADS:
         head: nn.Module = HEADS[plan.head.name](neck.channels, places, plan.head)
     else:
-        function = builders.function("head", plan.head.name)
-        assert function is not None  # the configuration was checked
-        head = function(neck.channels, places, **plan.head.arguments)
+        make = builders.bound("head", plan.head.name, plan.head.arguments)
+        head = make(neck.channels, places)
     return Assembled(backbone, neck, head)
 
 

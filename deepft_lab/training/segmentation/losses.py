@@ -33,9 +33,8 @@ def loss(logits: list[Tensor], targets: Tensor, settings: Loss, weights: Tensor 
 
 def _installed(settings: Loss) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
     """A loss that an administrator has installed; it knows no weights of places."""
-    function = builders.function("loss", settings.name)
-    assert function is not None  # the configuration was checked
-    return lambda logits, targets, weights: function(logits, targets, **settings.arguments)
+    function = builders.bound("loss", settings.name, settings.arguments)
+    return lambda logits, targets, weights: function(logits, targets)
 
 
 def enlarge(logits: Tensor, height: int, width: int) -> Tensor:

@@ -16,6 +16,7 @@ from torch.nn import functional
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import ConceptValue, Fault, Prediction
 from deepft_lab.training import architectures, augment, data, head_start, metrics, norms, weights
+from deepft_lab.training.recipes import builders
 from deepft_lab.training.recipes.classifier import Loss
 from deepft_lab.training.task import Batch, Figures, Scorer, Task, at_least
 
@@ -25,6 +26,7 @@ UNKNOWN = -1.0  # a target that nobody has stated
 class Classify(Task):
     """Targets: float32 [n, concepts], 1 present, 0 absent, -1 unknown. Outputs: logits [concepts]."""
 
+    _width = 0  # features that the last layer of the network of `build` takes
     _given = False  # whether a file of pretrained weights filled the network
     balanced: Tensor | None = None  # weights of targets by `class_weights`, [2, concepts]: absent, present
 
@@ -62,7 +64,7 @@ class Classify(Task):
         self, pictures: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
     ) -> Batch:
         size, flip = self.values["image_size"], self.flip
-        images = augment.train_images(pictures, size, self.plan.augment, flip, randoms)
+        images = augment.train_images(self.changed(pictures, randoms), size, self.plan.augment, flip, randoms)
         return Batch(images, torch.stack(list(targets)))
 
     def test_batch(self, pictures: Sequence[Tensor], targets: Sequence[Any] | None = None) -> Batch:
@@ -92,13 +94,16 @@ class Classify(Task):
     def build(self, weights_file: str | None = None) -> nn.Module:
         head = self.architecture.head
         model = self.architecture.build(len(self.concepts), self.plan.stochastic_depth)
+        width = self._width = architectures.width(model, head)
         self._given = weights_file is not None
         if weights_file is not None:
             aside, name = self.architecture.aside, self.plan.architecture
             weights.load(model, weights_file, architecture=name, head=head, aside=aside)
             self._hold_norms(model)
-        if self.plan.dropout or self.plan.embedding_length or self.plan.head_start == "fitted":
-            width = architectures.width(model, head)
+        if self.plan.head is not None:
+            make = builders.bound("head", self.plan.head.builder, self.plan.head.arguments)
+            architectures.put_head(model, head, make(width, len(self.concepts)))
+        elif self.plan.dropout or self.plan.embedding_length or self.plan.head_start == "fitted":
             last = architectures.Head(width, len(self.concepts), self.plan.dropout, self.plan.embedding_length)
             architectures.put_head(model, head, last)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -127,9 +132,7 @@ class Classify(Task):
 
     def trunk(self, model: nn.Module) -> tuple[nn.Module, int]:
         """A network of `build` turned into what gives its embeddings, prepared images to [n, width]; and the width."""
-        head = self.architecture.head
-        width = architectures.width(model, head)
-        return architectures.headless(model, head), width
+        return architectures.headless(model, self.architecture.head), self._width
 
     def lrate_factor(self, parameter: str, *, pretrained: bool) -> float:
         if not pretrained:
@@ -149,6 +152,8 @@ class Classify(Task):
 
     def counted(self, batch: Batch) -> Tensor | None:
         settings = self.plan.loss
+        if settings.name not in OWN:
+            return None
         kind = settings.exclusive if self.exclusive else settings.otherwise
         return WEIGHTS[kind](batch.targets, self.balanced).sum()
 
@@ -241,6 +246,8 @@ def balance(targets: Tensor, *, exclusive: bool) -> Tensor:
 
 def loss(logits: Tensor, targets: Tensor, settings: Loss, *, exclusive: bool, balance: Tensor | None = None) -> Tensor:
     """Mean loss of a batch. Targets 0..1; what is unknown (below 0) counts for nothing. `balance`: weights [2, c]."""
+    if settings.name not in OWN:
+        return builders.bound("loss", settings.name, settings.arguments)(logits.float(), targets)
     kind = settings.exclusive if exclusive else settings.otherwise
     return LOSSES[kind](logits, targets, settings.label_smoothing, balance)
 
@@ -281,6 +288,7 @@ def _shares(targets: Tensor) -> Tensor:
     return positive / positive.sum(1, keepdim=True).clamp(min=1e-6)
 
 
+OWN = ("cross_entropy",)  # names of losses; others are installed
 LOSSES = {"cross_entropy": _cross_entropy, "bce": _binary_cross_entropy}
 WEIGHTS = {"cross_entropy": _weights_of_examples, "bce": _weights_of_targets}  # whose weighted means they are
 
@@ -292,9 +300,9 @@ def score(
     """Metrics of the whole and by concept; `loss` is that of training, without smoothing. `found`: the values."""
     found = values(logits, exclusive=exclusive) if found is None else found
     whole, by_concept = metrics.classification(found.numpy(), targets.numpy(), concepts, exclusive=exclusive)
-    kind = settings.exclusive if exclusive else settings.otherwise
-    loss = float(LOSSES[kind](logits, targets, 0.0))
-    return {**whole, "loss": loss if math.isfinite(loss) else None}, by_concept
+    plain = msgspec.structs.replace(settings, label_smoothing=0.0)
+    lost = float(loss(logits, targets, plain, exclusive=exclusive))
+    return {**whole, "loss": lost if math.isfinite(lost) else None}, by_concept
 
 
 def best_metric(targets: Tensor, *, exclusive: bool) -> str:

@@ -20,6 +20,7 @@ from deepft_lab.training import augment, norms
 from deepft_lab.training.detection import anchors, metrics, network, pictures, published
 from deepft_lab.training.detection.ignored import EVERY
 from deepft_lab.training.recipes.detector import Dense, Detector, Queries, TwoStage
+from deepft_lab.training.recipes.parts import Installed
 from deepft_lab.training.task import Batch, Figures, Scorer, Task
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Detect(Task):
         self, pictures_: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
     ) -> Batch:
         flip, found = augment.flip_of(self.values), []
-        for picture, target, random in zip(pictures_, targets, randoms, strict=True):
+        for picture, target, random in zip(self.changed(pictures_, randoms), targets, randoms, strict=True):
             side = pictures.drawn_size(self.values, random)
             size = pictures.shown_size(picture.shape, self.values, side)
             found.append(pictures.changed(picture, target, size, self.plan.augment, flip, random))
@@ -190,6 +191,8 @@ class Detect(Task):
     def part_means(self) -> str:
         if isinstance(self.plan.head, Queries):
             return "noised copies of the boxes are drawn for each part" if self.plan.head.denoising else ""
+        if isinstance(self.plan.head, Installed):
+            return f"what the loss of {self.plan.head.builder} is a mean of is not known"
         return "the loss is a mean over the places that a part learns from"
 
     def outputs(self, model: nn.Module, batch: Batch) -> list[dict[str, Tensor]]:

@@ -63,7 +63,8 @@ class Segment(Task):
         size, flip = self.size, augment.flip_of(self.values)
         images = augment.empty_batch(len(pictures), size.height, size.width)
         maps = torch.empty((len(pictures), size.height, size.width), dtype=torch.int16)
-        for place, (picture, truth, random) in enumerate(zip(pictures, targets, randoms, strict=True)):
+        changed = self.changed(pictures, randoms)
+        for place, (picture, truth, random) in enumerate(zip(changed, targets, randoms, strict=True)):
             image, drawn = pixels.train_pixels(
                 picture, truth.at(*picture.shape[:2]), size, self.plan.augment, flip, self.plan.mean, random
             )
