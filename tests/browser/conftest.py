@@ -69,11 +69,10 @@ class Window:
             if contents.is_visible():
                 return
             with contextlib.suppress(Exception):
+                self.by("refresh").click(timeout=3000)
                 if self.by("app-switcher").is_visible():
                     self.by("app-switcher").click(timeout=3000)
                     self.page.locator(".lm-Menu-item", has_text="All Apps").click(timeout=3000)
-                else:
-                    self.by("refresh").click(timeout=3000)
                 self.by("app-item", app=app).click(timeout=3000)
                 contents.wait_for(timeout=3000)
         contents.wait_for()

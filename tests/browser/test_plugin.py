@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 from PIL import Image
@@ -25,8 +26,7 @@ def test_an_id_that_is_taken_is_refused_in_the_dialog_which_stays_open(window: A
 def test_deleting_an_app_wants_its_id_and_closes_its_tabs(window: Any, lab: Any) -> None:
     lab.create_app("keep")
     lab.create_app("gone")
-    window.open_sidebar()
-    _choose(window, "gone")
+    window.show_app("gone")
     window.by("create-model").click()
     expect(window.by("page-model")).to_be_visible()
     window.by("app-menu").click()
@@ -43,13 +43,16 @@ def test_deleting_an_app_wants_its_id_and_closes_its_tabs(window: Any, lab: Any)
 
 
 def test_tabs_and_the_chosen_app_come_back_after_a_reload(window: Any, lab: Any) -> None:
+    saved: list[str] = []
+    window.page.on("request", lambda sent: saved.append(sent.post_data or "") if "api/workspaces" in sent.url else None)
     lab.create_app("again")
-    window.open_sidebar()
-    _choose(window, "again")
+    window.show_app("again")
     window.by("inputs-open").click()
     window.by("create-model").click()
     expect(window.by("model-form")).to_be_visible()
-    window.page.wait_for_timeout(1500)  # JupyterLab saves its layout after a pause
+    wanted = (r'"deepft-lab:inputs/[^"]+/again"', r'"deepft-lab:model/[^"]+/again"', '"app":"again"')
+    window.until(lambda: all(re.search(part, "".join(saved[-1:])) for part in wanted))  # after a pause
+    window.page.wait_for_timeout(200)  # for the server's answer
     window.page.reload()
     expect(window.by("app-contents", app="again")).to_be_visible(timeout=60_000)
     tabs = window.page.locator("#jp-main-dock-panel .lm-TabBar-tab")
@@ -60,8 +63,7 @@ def test_tabs_and_the_chosen_app_come_back_after_a_reload(window: Any, lab: Any)
 
 def test_a_server_that_is_gone_is_named_until_it_is_back(window: Any, lab: Any) -> None:
     lab.create_app("lost")
-    window.open_sidebar()
-    _choose(window, "lost")
+    window.show_app("lost")
     window.page.route("**/deepft/api/**", lambda route: route.abort())
     window.by("refresh").click()
     expect(window.by("trouble")).to_contain_text("does not answer")
@@ -73,8 +75,7 @@ def test_a_server_that_is_gone_is_named_until_it_is_back(window: Any, lab: Any) 
 
 def test_an_upload_goes_on_in_a_toast_while_its_page_is_hidden(window: Any, lab: Any) -> None:
     app = lab.create_app("hidden")
-    window.open_sidebar()
-    _choose(window, "hidden")
+    window.show_app("hidden")
     window.by("upload").click()
     page = window.by("page-upload")
     page.get_by_test_id("uploader").wait_for()
@@ -86,17 +87,6 @@ def test_an_upload_goes_on_in_a_toast_while_its_page_is_hidden(window: Any, lab:
     expect(toast.filter(has_text="Uploading to hidden")).to_be_visible()
     expect(toast.filter(has_text="8 inputs added to hidden")).to_be_visible()
     assert app.count() == 8
-
-
-def _choose(window: Any, app: str) -> None:
-    """Shows an app, through the list of all."""
-    window.by("refresh").click()
-    window.page.evaluate("document.activeElement.blur()")
-    if window.by("app-switcher").is_visible():
-        window.by("app-switcher").click()
-        window.page.locator(".lm-Menu-item", has_text="All Apps").click()
-    # An app that is the only one is opened by the refresh, which may take the list away under the mouse.
-    window.click_until(window.by("app-item", app=app), window.by("app-contents", app=app))
 
 
 def _picture(shade: int) -> bytes:
