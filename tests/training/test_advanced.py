@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import job_folders
 import pytest
 import torch
 import yaml
-from advanced_config import CLASSIFIER, DETECTOR, SEGMENTER, faults_of, plan_of
+from advanced_config import CLASSIFIER, DETECTOR, SEGMENTER, faults_of, losses_of, plan_of
 from coloured import coloured
 from safetensors.torch import save_file
 
 from deepft_lab.catalog import Catalog
 from deepft_lab.errors import InvalidParams
 from deepft_lab.training import backbone_names, recipes, tasks
-from deepft_lab.training.loop import train
 from deepft_lab.training.predicting import Predictor
 from deepft_lab.training.recipes import backbones
 
@@ -163,14 +161,8 @@ def test_pretrained_backbones_of_both_libraries_find_their_place(tmp_path: Path)
 def test_any_network_classifies(tmp_path: Path) -> None:
     small = {"image_size": 32, "batch_size": 4, "num_epochs": 3, "warmup_iters": 0, "per_item_lrate": 1e-3}
     text = "backbone: {name: timm/resnet10t}\nhead: {dropout: 0.1}\noptimizer: {name: adamw}"
-    losses: list[float] = []
     job = job_folders.make(tmp_path, coloured(12), coloured(4), template=CLASSIFIER, config=text, **small)
-
-    def say(kind: str, step: int = 0, **data: Any) -> None:
-        if kind == "epoch":
-            losses.append(data["train_loss"])
-
-    assert train(job, tmp_path, say).outcome == "trained"
+    losses = losses_of(job, tmp_path)
     assert losses[-1] < losses[0]
     found = Predictor(tmp_path / "model").predict([coloured(1)[0][0]])[0]
     assert {value.concept for value in found.concepts} == {"red", "blue"}

@@ -13,7 +13,7 @@ import numpy
 import pytest
 import torch
 import yaml
-from advanced_config import CLASSIFIER, DETECTOR, SEGMENTER, faults_of, plan_of
+from advanced_config import CLASSIFIER, DETECTOR, SEGMENTER, faults_of, losses_of, plan_of
 from boxed import boxed
 from coloured import coloured
 from outlined import outlined
@@ -215,14 +215,8 @@ def test_any_network_detects(tmp_path: Path, house: None) -> None:
         "backbone: {name: timm/resnet10t, strides: [8, 16], norms: train}\nneck: {name: halves}\n"
         "head: {name: dense, anchors: {scales: [2]}, towers: none}\noptimizer: {name: adamw}\nschedule: {name: wave}"
     )
-    losses: list[float] = []
     job = job_folders.make(tmp_path, boxed(8), boxed(4, first=50), template=DETECTOR, config=text, **small)
-
-    def say(kind: str, step: int = 0, **data: Any) -> None:
-        if kind == "epoch":
-            losses.append(data["train_loss"])
-
-    assert train(job, tmp_path, say).outcome == "trained"
+    losses = losses_of(job, tmp_path)
     assert losses[-1] < losses[0]
     assert Predictor(tmp_path / "model").predict([boxed(1)[0][0]])[0].error == ""
 
@@ -234,16 +228,10 @@ def test_an_installed_head_detects(tmp_path: Path, house: None) -> None:
         "head: {name: middles, arguments: {width: 6}}\naugment: {steps: [{name: salt, arguments: {share: 0.02}}]}"
     )
     assert network.names(plan_of(DETECTOR, text))["head"] == "middles"
-    losses: list[float] = []
     job = job_folders.make(
         tmp_path, boxed(8), boxed(4, first=50), template=DETECTOR, config=text, gradient_accumulation=2, **small
     )
-
-    def say(kind: str, step: int = 0, **data: Any) -> None:
-        if kind == "epoch":
-            losses.append(data["train_loss"])
-
-    assert train(job, tmp_path, say).outcome == "trained"
+    losses = losses_of(job, tmp_path)
     assert losses[-1] < losses[0]
     found = Predictor(tmp_path / "model").predict([boxed(1)[0][0]])[0]
     assert found.error == "" and found.regions
