@@ -18,6 +18,7 @@ from deepft_lab import manifest, masks, params, spec
 from deepft_lab.catalog import Catalog
 from deepft_lab.images import probe
 from deepft_lab.records import Region
+from deepft_lab.training import recipes
 from deepft_lab.training.recipes.transfer import WEIGHTS, on_base
 
 Labelled = list[tuple[bytes, dict[str, int]]]
@@ -75,6 +76,7 @@ def make(
         train_version="",
         validation_version="",
         blobs=str(blobs),
+        stored_side=recipes.kept_side(recipes.plan(chosen.recipe, chosen.type, complete), complete),
         weights=str(weights) if weights else None,
         seed=seed,
         ranks=ranks,

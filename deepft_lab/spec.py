@@ -48,6 +48,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     validation_version: str | None
     blobs: str  # folder of the content-addressed files: <blobs>/<first two hex digits>/<sha256>
     cache: str | None = None  # folder of decoded pictures that jobs share; None: decoded into the job folder
+    stored_side: int | None = None  # pixels of the shorter side at which pictures are kept there; None: whole ones
     cache_bytes: int = 0  # what the folder may take; 0: half of the free disk, at most 50 GB
     weights: str | None  # file of pretrained weights (found before the job was queued)
     base: str | None = None  # model folder of the version whose embeddings are classified

@@ -141,6 +141,7 @@ def settle(
     frozen = [(training, len(chosen.training), "" if part else body.dataset or "")]
     if validation:
         frozen.append((validation, len(chosen.validation), "" if held_out else str(body.validation)))
+    used = template if base is None else on_base(template, base)
     job = uuid.uuid4().hex[:16]
     folder = lab.job_folder(job)
     job_spec = spec.JobSpec(
@@ -151,7 +152,7 @@ def settle(
         version="",
         user=caller.user,
         type=row["type"],
-        template=template if base is None else on_base(template, base),
+        template=used,
         values=values,
         concepts=concepts,
         exclusive=chosen.exclusive,
@@ -159,6 +160,7 @@ def settle(
         validation_version=manifest.identify(validation) if validation else None,
         blobs=str(lab.blobs.folder.absolute()),
         cache=str(lab.cache_path),
+        stored_side=recipes.kept_side(recipes.plan(used.recipe, used.type, values), values),
         cache_bytes=lab.cache_bytes,
         weights=str(folder / "base" / WEIGHTS) if base is not None else None if weights is None else str(weights),
         base=None if base is None else str(folder / "base"),

@@ -26,16 +26,6 @@ class Flip(NamedTuple):
     direction: str  # horizontal or vertical
 
 
-def stored_side(size: int, augment: Augment, test_crop: float) -> int:
-    """The shorter side at which pictures are stored for a network that sees `size`: pixels are read again and again.
-
-    A crop half-way between the smallest and the whole picture keeps its detail, and so does what validation sees. A
-    smaller crop is enlarged a little, as with any folder of pictures that was made smaller beforehand.
-    """
-    smallest = math.sqrt(min(augment.crop_scale[0], 1.0))  # its side, over the picture's
-    return math.ceil(round(size * max(1 / test_crop, 1 / math.sqrt(smallest)), 6))
-
-
 def flip_of(values: Mapping[str, Any]) -> Flip:
     """What the hyperparameters say of mirroring."""
     return Flip(values.get("flip_probability", 0.0), values.get("flip_direction", "horizontal"))

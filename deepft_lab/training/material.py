@@ -35,7 +35,7 @@ def gather(
     path = folder / "validation.jsonl"
     validation = manifests.load(path) if path.is_file() else manifests.Manifest([], [])
     entries = training.entries + validation.entries
-    side = pictures.stored_side(task)
+    side = task.kept_side
     stored = pictures.gather(
         spec, folder, entries, side,
         threads=spec.threads * accelerator.num_processes,

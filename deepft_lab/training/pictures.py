@@ -27,11 +27,6 @@ _AT_ONCE = 200_000_000  # pixels that are decoded at once: about 1 GB at the wor
 _UNREADABLE = "unreadable.json"  # of the job folder: what the first rank found
 
 
-def stored_side(task: Any) -> int | None:
-    """The shorter side at which a task's pictures are decoded; None, by `decode: full`, for whole pictures."""
-    return None if task.values.get("decode") == "full" else task.stored_side
-
-
 def decode(source: str | Path | bytes, side: int | None) -> numpy.ndarray:
     """uint8 [height, width, 3] with a shorter side of at most `side`; None: as large as it is. Raises BadImage.
 

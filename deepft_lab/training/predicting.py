@@ -13,7 +13,7 @@ from deepft_lab.errors import BadImage
 from deepft_lab.records import Prediction
 from deepft_lab.training import checkpoints, tasks
 from deepft_lab.training.memory import Parts
-from deepft_lab.training.pictures import decode, stored_side
+from deepft_lab.training.pictures import decode
 
 TOGETHER = 16  # pictures that go through the network at once, at most
 
@@ -39,7 +39,7 @@ class Predictor:
         pixels: dict[int, Tensor] = {}
         for place, content in enumerate(pictures):
             try:
-                pixels[place] = torch.from_numpy(decode(content, stored_side(self.task)))
+                pixels[place] = torch.from_numpy(decode(content, self.task.kept_side))
             except BadImage as error:
                 found[place] = Prediction(error=error.message)
         if pixels:

@@ -28,7 +28,7 @@ from deepft_lab import params
 from deepft_lab import spec as job_folder
 from deepft_lab.manifest import Entry, Manifest
 from deepft_lab.spec import JobSpec, Result
-from deepft_lab.training import cache, loop, pictures, state, tasks
+from deepft_lab.training import cache, loop, state, tasks
 from deepft_lab.training.progress import since_launch
 from deepft_lab.training.task import Task
 
@@ -201,7 +201,7 @@ def _write_sample(spec: JobSpec, folder: Path, sample: Path) -> Sizes:
 
 def _missing(spec: JobSpec, task: Task, entries: Sequence[Entry]) -> set[str]:
     """Pictures that the run would decode before it begins."""
-    side = pictures.stored_side(task)
+    side = task.kept_side
     if side is None:
         return set()
     keys = {entry.sha256 for entry in entries}

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from deepft_lab.errors import InvalidParams
 from deepft_lab.manifest import Manifest
 from deepft_lab.records import Fault, Prediction
+from deepft_lab.training import recipes
 from deepft_lab.training.preparing import Tell
 from deepft_lab.training.recipes import builders, limits
 from deepft_lab.training.recipes.parts import Step
@@ -153,9 +154,14 @@ class Task(ABC):
     # -- pictures --
 
     @property
-    @abstractmethod
     def stored_side(self) -> int:
         """Least shorter side, in pixels, at which pictures are decoded for training, validation and prediction."""
+        return recipes.stored_side(self.plan, self.values)
+
+    @property
+    def kept_side(self) -> int | None:
+        """The same, or None by `decode: full`: whole pictures."""
+        return recipes.kept_side(self.plan, self.values)
 
     def changed(self, pictures: Sequence[Tensor], randoms: Sequence[numpy.random.Generator]) -> Sequence[Tensor]:
         """Training pictures as the installed augmentations of the recipe leave them.

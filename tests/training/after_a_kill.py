@@ -35,7 +35,9 @@ def train_and_go_on(
     _leave(left, monkeypatch, step)
     told, told_again = Told(), Told()
     result = loop.train(job, folder, told)
-    assert not (left / "model").exists() and step % told.of("started")[0]["steps_per_epoch"]
+    started = told.of("started")[0]
+    assert started["stored_side"] == job.stored_side
+    assert not (left / "model").exists() and step % started["steps_per_epoch"]
     torch.manual_seed(271828)  # whatever another process would have drawn until now
     again = loop.train(job, left, told_again)
     assert told_again[0] == ("resumed", {"from_step": step})

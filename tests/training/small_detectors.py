@@ -88,6 +88,7 @@ def smaller(job: spec.JobSpec, folder: Path, changes: dict[str, Any]) -> spec.Jo
         recipe[name] = {**recipe[name], **part} if isinstance(part, dict) else part
     template = msgspec.structs.replace(job.template, recipe=recipe)
     made = msgspec.structs.replace(job, template=template)
+    made = msgspec.structs.replace(made, stored_side=tasks.of_job(made).kept_side)
     spec.write(folder / "spec.json", made)
     return made
 

@@ -135,17 +135,6 @@ def test_another_side_is_another_picture(tmp_path: Path) -> None:
     assert {path.parent.name.split("-")[0] for path in pack_files(tmp_path)} == {"32", "16"}
 
 
-def test_decode_full_asks_for_whole_pictures() -> None:
-    class Asked:
-        stored_side = 48
-
-        def __init__(self, **values: str) -> None:
-            self.values = values
-
-    assert pictures.stored_side(Asked()) == pictures.stored_side(Asked(decode="cache")) == 48
-    assert pictures.stored_side(Asked(decode="full")) is None
-
-
 def test_large_photos_are_decoded_at_a_reduced_scale_that_shows_the_same(tmp_path: Path) -> None:
     smooth = Image.fromarray(numpy.random.default_rng(1).integers(0, 255, (6, 9, 3), dtype=numpy.uint8))
     buffer = io.BytesIO()

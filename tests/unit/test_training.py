@@ -144,6 +144,7 @@ def test_training_writes_a_complete_job_folder_and_queues(desk: Desk) -> None:
     job = spec.read(folder / "spec.json", spec.JobSpec)
     assert (job.version, job.user, job.seed, job.exclusive, job.weights) == ("v1", "ann", 7, True, None)
     assert job.template.hash == version.template_hash and job.values["num_epochs"] == 3
+    assert (job.values["image_size"], job.stored_side) == (224, 292)  # half-way to the smallest crop
     for name, id in (("train", job.train_version), ("validation", job.validation_version)):
         content = (folder / f"{name}.jsonl").read_bytes()
         assert manifest.identify(content) == id and desk.lab.blobs.read(id) == content
@@ -154,6 +155,14 @@ def test_training_writes_a_complete_job_folder_and_queues(desk: Desk) -> None:
     assert all(desk.lab.blobs.path(entry.sha256).exists() for entry in training + validation)
     assert msgspec.to_builtins(job)["concepts"] == desk.spec(model="m", version="v1")["concepts"]
     assert not [path for path in desk.lab.jobs_path.iterdir() if path.name.startswith(".")]
+
+
+def test_whole_pictures_are_stored_at_no_side(desk: Desk) -> None:
+    desk.photos("ant", 10)
+    desk.photos("bee", 10)
+    desk.new_model(values={"decode": "full"})
+    folder = desk.lab.job_folder(desk.begin_training().job)
+    assert spec.read(folder / "spec.json", spec.JobSpec).stored_side is None
 
 
 def test_without_a_seed_the_versions_of_a_model_share_their_split(desk: Desk) -> None:

@@ -46,12 +46,6 @@ def shown_size(
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def stored_side(values: Mapping[str, Any]) -> int:
-    """Shorter side at which pictures are kept: that of the largest size at which the network sees them."""
-    sizes = [values["image_size"], values.get("random_resize_upper") or values["image_size"]]
-    return max(max(int(side) for side in size) for size in sizes)
-
-
 def drawn_size(values: Mapping[str, Any], random: numpy.random.Generator) -> list[int]:
     """An image size between `random_resize_lower` and `random_resize_upper`; both are empty: the image size."""
     fixed = [int(side) for side in values["image_size"]]

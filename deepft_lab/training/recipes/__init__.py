@@ -13,12 +13,14 @@ from deepft_lab.training.recipes import advanced, limits
 from deepft_lab.training.recipes.classifier import Classifier
 from deepft_lab.training.recipes.detector import Detector
 from deepft_lab.training.recipes.embedder import Embedder
+from deepft_lab.training.recipes.levels import with_level
 from deepft_lab.training.recipes.parts import Base, Part
 from deepft_lab.training.recipes.segmenter import Segmenter
 from deepft_lab.training.recipes.settled import settled
+from deepft_lab.training.recipes.stored import kept_side, stored_side
 from deepft_lab.training.recipes.transfer import Transfer
 
-__all__ = ["NEEDED_FIELDS", "RECIPES", "Base", "Part", "check", "plan", "read", "settled"]
+__all__ = ["NEEDED_FIELDS", "RECIPES", "Base", "Part", "check", "kept_side", "plan", "read", "settled", "stored_side"]
 
 RECIPES: dict[str, type[Base]] = {
     "visual-classifier": Classifier,
@@ -40,8 +42,11 @@ def read(recipe: dict[str, Any], model_type: str) -> Base:
 
 
 def plan(recipe: dict[str, Any], model_type: str, values: Mapping[str, Any]) -> Base:
-    """The recipe of a template that the catalog has checked, with what the values choose in its place."""
-    return settled(read(recipe, model_type), values)
+    """The recipe of a template that the catalog has checked, with what the values choose in its place.
+
+    Its augmentation too: none, light or strong in place of the template's.
+    """
+    return with_level(settled(read(recipe, model_type), values), values.get("augmentation", "template"))
 
 
 def check(template: Template, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:

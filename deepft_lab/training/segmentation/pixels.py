@@ -20,7 +20,6 @@ from deepft_lab.training.segmentation.truth import UNKNOWN, Map
 
 GRAIN = 16  # pixels: a longer side is a multiple of it, so that many pictures go through the network together
 LONGEST = 4.0  # a longer side is squeezed to this many shorter ones
-STORED = 1.5  # the stored shorter side, over the side that the network sees: enlarged pictures still find detail
 _TRIES = 10  # crops that are drawn until no place fills too much of one
 _GREY = numpy.array([0.299, 0.587, 0.114], numpy.float32)  # luma of ITU-R BT.601
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from deepft_lab.spec import JobSpec
 from deepft_lab.training import recipes
-from deepft_lab.training.recipes.levels import with_level
 from deepft_lab.training.task import Task
 
 _TASKS = {
@@ -26,9 +25,7 @@ def make(
     """The task of a type, with its settings."""
     module, name = _TASKS[model_type]
     kind = getattr(import_module(f"{__name__}.{module}"), name)
-    plan = recipes.plan(recipe, model_type, values)
-    plan = with_level(plan, values.get("augmentation", "template"))
-    return kind(plan, values, concepts, exclusive=exclusive)
+    return kind(recipes.plan(recipe, model_type, values), values, concepts, exclusive=exclusive)
 
 
 def of_job(spec: JobSpec) -> Task:

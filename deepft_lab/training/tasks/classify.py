@@ -56,10 +56,6 @@ class Classify(Task):
     def repeats(self) -> int:
         return self.plan.augment.repeats
 
-    @property
-    def stored_side(self) -> int:
-        return augment.stored_side(self.values["image_size"], self.plan.augment, self.plan.test_crop)
-
     def train_batch(
         self, pictures: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
     ) -> Batch:

@@ -40,10 +40,6 @@ class Detect(Task):
 
     # -- pictures --
 
-    @property
-    def stored_side(self) -> int:
-        return pictures.stored_side(self.values)
-
     def train_batch(
         self, pictures_: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
     ) -> Batch:

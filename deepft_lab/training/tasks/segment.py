@@ -52,11 +52,6 @@ class Segment(Task):
     def size(self) -> pixels.Size:
         return pixels.size_of(self.values["image_size"])
 
-    @property
-    def stored_side(self) -> int:
-        size = self.size
-        return math.ceil(min(size.height, size.width) * pixels.STORED)
-
     def train_batch(
         self, pictures: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
     ) -> Batch:

@@ -48,10 +48,6 @@ class Transfer(classify.Classify):
     def check(self) -> None:
         self.base.check()
 
-    @property
-    def stored_side(self) -> int:
-        return self.base.stored_side
-
     def train_batch(
         self, pictures: Sequence[Tensor], targets: Sequence[Any], randoms: Sequence[numpy.random.Generator]
     ) -> Batch:
