@@ -30,7 +30,13 @@ def base(
     lab: Lab, connection: Connection, owner: str, app: str, model: str, values: Mapping[str, Any], faults: list[Fault]
 ) -> Path | None:
     """The model folder that `base_model` ("model/v3") names; None where it is empty. Adds a fault where it is wrong."""
-    return _find(lab, connection, owner, app, "base_model", values.get("base_model"), "", BACKBONES, faults)
+    wanted = values.get("base_model")
+    found = _find(lab, connection, owner, app, "base_model", wanted, "", BACKBONES, faults)
+    if found is None or _plan(_card(found)) is not None:
+        return found
+    reason = f"{wanted} was trained by another release of DeepFT Lab, whose recipe is not known here: train it again."
+    faults.append(Fault("base_model", wanted, reason))
+    return None
 
 
 def resumed(
@@ -52,10 +58,9 @@ def check_network(model_folder: Path, plan: recipes.Base, wanted: Any, faults: l
 
     Only names are compared here; sizes that differ are told by the worker, which makes the network.
     """
-    card = msgspec.json.decode((model_folder / CARD).read_bytes())
-    try:
-        old = recipes.plan(card["recipe"], card["type"], card["values"])
-    except (msgspec.ValidationError, KeyError):  # written by another release
+    card = _card(model_folder)
+    old = _plan(card)
+    if old is None:
         return
     theirs, ours = network.names(old), network.names(plan)
     for part, name in ours.items():
@@ -71,6 +76,18 @@ def check_network(model_folder: Path, plan: recipes.Base, wanted: Any, faults: l
 def keep(model: Path, place: Path) -> None:
     """The files of a model under another folder: links where the disk allows, copies elsewhere."""
     shutil.copytree(model, place, copy_function=_link)
+
+
+def _card(model_folder: Path) -> dict[str, Any]:
+    return msgspec.json.decode((model_folder / CARD).read_bytes())
+
+
+def _plan(card: dict[str, Any]) -> recipes.Base | None:
+    """The recipe of a model; None where another release wrote it."""
+    try:
+        return recipes.plan(card["recipe"], card["type"], card["values"])
+    except (msgspec.ValidationError, KeyError):
+        return None
 
 
 def _link(source: str, target: str) -> None:

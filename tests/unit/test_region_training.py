@@ -215,7 +215,11 @@ def trained(desk: Desk, model: str) -> ModelVersion:
     folder = desk.lab.job_folder(version.job) / "model"
     folder.mkdir()
     (folder / "model.safetensors").write_text(model)
-    card = {"type": "visual-classifier", "recipe": {}, "values": {}, "concepts": ["ant", "bee"], "exclusive": True}
+    job = spec.read(folder.parent / "spec.json", spec.JobSpec)
+    card = {
+        "type": job.type, "recipe": job.template.recipe, "values": job.values, "concepts": job.concepts,
+        "exclusive": job.exclusive,
+    }  # fmt: skip
     (folder / "model.json").write_bytes(msgspec.json.encode(card))
     with desk.lab.database.writing() as connection:
         connection.exec_driver_sql("UPDATE versions SET state = 'trained' WHERE job = ?", (version.job,))
@@ -275,11 +279,26 @@ def test_a_version_with_another_network_is_refused_before_anything_is_queued(two
 def test_an_embedding_classifier_stands_on_a_version_of_the_same_app(two_models: Desk) -> None:
     desk = two_models
     trained(desk, "first")
-    set_values(desk, "second", base_model="first/v1")
-    version = desk.begin_training("second")
+    desk.new_model(
+        "third",
+        type="embedding-classifier",
+        template="transfer-linear",
+        values={"base_model": "first/v1", "image_size": 64},
+    )
+    version = desk.begin_training("third")
     job = spec.read(desk.lab.job_folder(version.job) / "spec.json", spec.JobSpec)
     assert job.resume_model is None and job.base is not None
+    assert job.stored_side == 292  # the base's, which sees 224 pixels
     assert (desk.lab.job_folder(version.job) / "base" / "model.safetensors").read_text() == "first"
+
+
+def test_a_base_that_another_release_has_trained_is_a_fault_in_words(two_models: Desk) -> None:
+    desk = two_models
+    card = desk.lab.job_folder(trained(desk, "first").job) / "model" / "model.json"
+    card.write_text(card.read_text().replace('"task":"classify"', '"task":"divine"'))
+    desk.new_model("third", type="embedding-classifier", template="transfer-linear", values={"base_model": "first/v1"})
+    with pytest.raises(InvalidParams, match="trained by another release"):
+        desk.begin_training("third")
 
 
 @pytest.mark.parametrize(
