@@ -154,13 +154,11 @@ def _awaited() -> Path:
 
 
 def end(code: int) -> NoReturn:
-    """Ends this process. One of several ranks skips Python's own ending.
+    """Ends this process without Python's own ending, which with torch takes a second.
 
-    Threads of gloo live as long as the network's wrapper, and one that lets go of a tensor while Python ends aborts the
-    process: a run that was over would have failed.
+    And threads of gloo live as long as the network's wrapper: one that lets go of a tensor while Python ends aborts
+    the process, and a run of several ranks that was over would have failed.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        sys.exit(code)
     for child in multiprocessing.active_children():
         child.kill()
         child.join()

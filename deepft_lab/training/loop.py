@@ -52,7 +52,6 @@ _NAMED = 12  # inputs of a batch that an error names
 
 def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     """Trains the model of a job folder: leaves `model/` there and returns the outcome. Raises DeepFTError."""
-    launching = since_launch(folder)
     values = spec.values
     task = tasks.of_job(spec)
     task.check()
@@ -68,7 +67,7 @@ def train(spec: JobSpec, folder: Path, say: Say) -> Result:
     rank, ranks, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     torch.manual_seed(spec.seed)  # all ranks begin with the same network
     torch.set_flush_denormal(True)
-    states = States(folder)
+    launching, states = since_launch(folder), States(folder)  # whose seconds count from here
     left = states.read(ranks)
     run, tensors = left or (Run(ranks=ranks), None)
     if left is not None or _has_events(folder):
