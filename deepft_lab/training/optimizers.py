@@ -30,9 +30,7 @@ def build(
         groups.setdefault((share, decayed), start)["params"].append(parameter)
     if settings.name in OPTIMIZERS:
         return OPTIMIZERS[settings.name](list(groups.values()), settings)
-    installed = builders.function("optimizer", settings.name)
-    assert installed is not None  # the configuration was checked
-    return installed(list(groups.values()), **settings.arguments)
+    return builders.bound("optimizer", settings.name, settings.arguments)(list(groups.values()))
 
 
 class Lamb(torch.optim.Optimizer):

@@ -96,9 +96,8 @@ def find(schedule: Schedule) -> Callable[[Plan, int], float]:
     """The function of a recipe's schedule: (plan, step) to the learning rate. Also one that is installed."""
     if schedule.name in SCHEDULES:
         return SCHEDULES[schedule.name]
-    share = builders.function("schedule", schedule.name)
-    assert share is not None  # the configuration was checked
-    return lambda plan, step: _warm(plan, step, plan.lrate * share(_done(plan, step), **schedule.arguments))
+    share = builders.bound("schedule", schedule.name, schedule.arguments)
+    return lambda plan, step: _warm(plan, step, plan.lrate * share(_done(plan, step)))
 
 
 SCHEDULES: dict[str, Callable[[Plan, int], float]] = {

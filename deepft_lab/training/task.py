@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy
@@ -25,7 +25,6 @@ from deepft_lab.records import Fault, Prediction
 from deepft_lab.training import recipes
 from deepft_lab.training.preparing import Tell
 from deepft_lab.training.recipes import builders, limits
-from deepft_lab.training.recipes.parts import Step
 
 if TYPE_CHECKING:
     from deepft_lab.training.data import Examples
@@ -89,13 +88,15 @@ def at_least(count: Tensor) -> Tensor:
     return torch.where(count > 0, count, torch.ones_like(count))
 
 
-def _through(steps: Sequence[Step], picture: Tensor, random: numpy.random.Generator) -> Tensor:
-    for step in steps:
-        found = builders.bound("augmentation", step.name, step.arguments)(picture.clone(), random)
+def _through(
+    steps: Sequence[tuple[str, Callable[..., Any]]], picture: Tensor, random: numpy.random.Generator
+) -> Tensor:
+    for name, step in steps:
+        found = step(picture.clone(), random)
         if not isinstance(found, Tensor) or (found.shape, found.dtype) != (picture.shape, picture.dtype):
             given = f"{found.dtype} {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
-            words = f"The installed augmentation {step.name} gave {given} for {picture.dtype} {list(picture.shape)}."
-            raise InvalidParams(words, [Fault("config.augment.steps", step.name, words)])
+            words = f"The installed augmentation {name} gave {given} for {picture.dtype} {list(picture.shape)}."
+            raise InvalidParams(words, [Fault("config.augment.steps", name, words)])
         picture = found
     return picture
 
@@ -168,9 +169,10 @@ class Task(ABC):
 
         Raises InvalidParams where one gives anything but a picture of the same shape.
         """
-        steps = self.plan.augment.steps
-        if not steps:
+        listed = self.plan.augment.steps
+        if not listed:
             return pictures
+        steps = [(step.name, builders.bound("augmentation", step.name, step.arguments)) for step in listed]
         return [_through(steps, picture, random) for picture, random in zip(pictures, randoms, strict=True)]
 
     @abstractmethod

@@ -209,11 +209,7 @@ def _of_head(plan: Any, model_type: str) -> list[Fault]:
     head = getattr(plan, "head", None)
     if not isinstance(head, Installed):
         return []
-    found = builders.find("head", head.builder, model_type)
-    if isinstance(found, builders.Builder):
-        return checking.of_struct("recipe.head.arguments", found.arguments, head.arguments)
-    reason = builders.refusal("head", head.builder, model_type) or "Nobody has installed a head of this name."
-    return [Fault("recipe.head.builder", head.builder, reason)]
+    return steps.of_installed("recipe.head", "builder", "head", head.builder, head.arguments, model_type)
 
 
 def _of_depth(plan: Any) -> list[Fault]:

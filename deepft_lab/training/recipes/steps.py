@@ -18,9 +18,14 @@ def _of_step(path: str, step: dict[str, Any], model_type: str) -> list[Fault]:
     name = step.get("name")
     if not isinstance(name, str):
         return []
-    found = builders.find("augmentation", name, model_type)
+    return of_installed(path, "name", "augmentation", name, step.get("arguments", {}), model_type)
+
+
+def of_installed(path: str, key: str, kind: str, name: str, arguments: Any, model_type: str) -> list[Fault]:
+    """Faults of a part at `path` that names, under `key`, what an administrator has installed."""
+    found = builders.find(kind, name, model_type)
     if isinstance(found, builders.Builder):
-        return checking.of_struct(f"{path}.arguments", found.arguments, step.get("arguments", {}))
-    known = ", ".join(builders.names("augmentation", model_type)) or "none: nobody has installed one"
-    reason = builders.refusal("augmentation", name, model_type)
-    return [Fault(f"{path}.name", name, reason or f"There is no augmentation of this name. Known are {known}.")]
+        return checking.of_struct(f"{path}.arguments", found.arguments, arguments)
+    known = ", ".join(builders.names(kind, model_type)) or "none: nobody has installed one"
+    reason = builders.refusal(kind, name, model_type)
+    return [Fault(f"{path}.{key}", name, reason or f"There is no {kind} of this name. Known are {known}.")]
